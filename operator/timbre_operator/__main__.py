@@ -11,7 +11,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="timbre-operator",
-        description="Reconciles VoiceService objects. This release has the package and its law; reconciling comes with the operator itself.",
+        description="Reconciles VoiceService objects (this release: the package and its law only).",
     )
     parser.add_argument("--version", action="version", version=f"timbre-operator {version('timbre')}")
     parser.parse_args(argv)

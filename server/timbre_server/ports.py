@@ -226,7 +226,9 @@ class Dispatcher(Protocol):
         """
         ...
 
-    def speak(self, row: Sequence[Utterance], *, permit: Permit, timings: RowTimings | None = None) -> AsyncIterator[Samples]:
+    def speak(
+        self, row: Sequence[Utterance], *, permit: Permit, timings: RowTimings | None = None
+    ) -> AsyncIterator[Samples]:
         """The speech of all jobs of a request, in order, piece by piece as they come.
 
         The permit is released as the work gets done, and wholly when the iterator ends or is closed.

@@ -1,1 +1,1 @@
-"""telemetry"""
+"""What the server tells about itself: metrics and logs."""

@@ -1,0 +1,123 @@
+"""Every metric that Timbre exports: its name, kind, labels and meaning, for code, dashboards and documentation."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class MetricKind(StrEnum):
+    """Prometheus' kinds."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric; label values are bounded sets, never client input."""
+
+    name: str
+    kind: MetricKind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    """Upper bounds, for histograms."""
+
+
+# 5 ms to 60 s, doubling or so: below lies a cache hit, above only the longest texts on the slowest engines.
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+# The same, finer where a listener notices: 100 to 500 ms.
+_FIRST_AUDIO_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0)
+_EXTRACTION_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_BATCH_SIZES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0)
+
+REQUESTS: Final = MetricSpec(
+    "timbre_requests_total",
+    MetricKind.COUNTER,
+    "Finished requests by route template and HTTP status.",
+    ("route", "status"),
+)
+REQUEST_DURATION: Final = MetricSpec(
+    "timbre_request_duration_seconds",
+    MetricKind.HISTOGRAM,
+    "From the first byte of the request to the last byte of the response.",
+    ("route",),
+    _REQUEST_SECONDS,
+)
+TIME_TO_FIRST_AUDIO: Final = MetricSpec(
+    "timbre_time_to_first_audio_seconds",
+    MetricKind.HISTOGRAM,
+    "From the start of a speech request to its first synthesised samples.",
+    (),
+    _FIRST_AUDIO_SECONDS,
+)
+AUDIO_SECONDS: Final = MetricSpec(
+    "timbre_audio_seconds_total", MetricKind.COUNTER, "Playing time of the speech sent to clients, in seconds."
+)
+PENDING_REQUESTS: Final = MetricSpec(
+    "timbre_pending_requests", MetricKind.GAUGE, "Speech requests that were admitted and are not finished."
+)
+PENDING_WORK: Final = MetricSpec(
+    "timbre_pending_work_seconds",
+    MetricKind.GAUGE,
+    "Predicted engine time of all admitted, unfinished work, in seconds.",
+)
+BATCH_SIZE: Final = MetricSpec(
+    "timbre_batch_size", MetricKind.HISTOGRAM, "Jobs in a batch when the engine took it.", (), _BATCH_SIZES
+)
+ENGINE_BUSY: Final = MetricSpec(
+    "timbre_engine_busy_seconds_total", MetricKind.COUNTER, "Time that the engine spent on batches, in seconds."
+)
+ENGINE_DEMAND: Final = MetricSpec(
+    "timbre_engine_demand_seconds_total",
+    MetricKind.COUNTER,
+    "Predicted engine time of the work that arrived, in seconds, by kind (synthesis, extraction).",
+    ("kind",),
+)
+VOICE_CACHE_LOOKUPS: Final = MetricSpec(
+    "timbre_voice_cache_lookups_total",
+    MetricKind.COUNTER,
+    "Look-ups of voice features by tier (host) and outcome (hit, miss).",
+    ("tier", "outcome"),
+)
+VOICE_CACHE_BYTES: Final = MetricSpec(
+    "timbre_voice_cache_bytes", MetricKind.GAUGE, "Bytes of voice features held, by tier.", ("tier",)
+)
+VOICE_CACHE_CAPACITY: Final = MetricSpec(
+    "timbre_voice_cache_capacity_bytes",
+    MetricKind.GAUGE,
+    "Bytes of voice features that may be held, by tier.",
+    ("tier",),
+)
+VOICE_CACHE_EVICTIONS: Final = MetricSpec(
+    "timbre_voice_cache_evictions_total",
+    MetricKind.COUNTER,
+    "Voices dropped from a tier, by cause (capacity, erased).",
+    ("tier", "cause"),
+)
+VOICE_EXTRACTION: Final = MetricSpec(
+    "timbre_voice_extraction_seconds",
+    MetricKind.HISTOGRAM,
+    "From asking for the extraction of a voice to its features, waiting included.",
+    (),
+    _EXTRACTION_SECONDS,
+)
+
+SERVER_METRICS: Final = (
+    REQUESTS,
+    REQUEST_DURATION,
+    TIME_TO_FIRST_AUDIO,
+    AUDIO_SECONDS,
+    PENDING_REQUESTS,
+    PENDING_WORK,
+    BATCH_SIZE,
+    ENGINE_BUSY,
+    ENGINE_DEMAND,
+    VOICE_CACHE_LOOKUPS,
+    VOICE_CACHE_BYTES,
+    VOICE_CACHE_CAPACITY,
+    VOICE_CACHE_EVICTIONS,
+    VOICE_EXTRACTION,
+)
+"""What ``/metrics`` of the server exports, in the order of the documentation."""

@@ -1,0 +1,92 @@
+"""The server's Prometheus metrics: one structure, made from the contract's specs, one method for each thing that happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from timbre_contract import metrics as specs
+from timbre_contract.metrics import MetricSpec
+
+
+class Metrics:
+    """All metrics of one server, in a registry of its own (never the process-wide one)."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._requests = self._counter(specs.REQUESTS)
+        self._request_duration = self._histogram(specs.REQUEST_DURATION)
+        self._first_audio = self._histogram(specs.TIME_TO_FIRST_AUDIO)
+        self._audio_seconds = self._counter(specs.AUDIO_SECONDS)
+        self._pending_requests = self._gauge(specs.PENDING_REQUESTS)
+        self._pending_work = self._gauge(specs.PENDING_WORK)
+        self._batch_size = self._histogram(specs.BATCH_SIZE)
+        self._engine_busy = self._counter(specs.ENGINE_BUSY)
+        self._engine_demand = self._counter(specs.ENGINE_DEMAND)
+        self._lookups = self._counter(specs.VOICE_CACHE_LOOKUPS)
+        self._cache_bytes = self._gauge(specs.VOICE_CACHE_BYTES)
+        self._cache_capacity = self._gauge(specs.VOICE_CACHE_CAPACITY)
+        self._evictions = self._counter(specs.VOICE_CACHE_EVICTIONS)
+        self._extraction = self._histogram(specs.VOICE_EXTRACTION)
+        for kind in ("synthesis", "extraction"):
+            self._engine_demand.labels(kind)  # a rate needs the zero before the first count
+
+    def _counter(self, spec: MetricSpec) -> Counter:
+        return Counter(spec.name, spec.help, spec.labels, registry=self.registry)
+
+    def _gauge(self, spec: MetricSpec) -> Gauge:
+        return Gauge(spec.name, spec.help, spec.labels, registry=self.registry)
+
+    def _histogram(self, spec: MetricSpec) -> Histogram:
+        return Histogram(spec.name, spec.help, spec.labels, buckets=spec.buckets, registry=self.registry)
+
+    def request_finished(self, route: str, status: int, seconds: float) -> None:
+        """A response has been sent wholly, or broke off; ``route`` is a template, never a path from a client."""
+        self._requests.labels(route, str(status)).inc()
+        self._request_duration.labels(route).observe(seconds)
+
+    def first_audio(self, seconds: float) -> None:
+        """A request has its first samples."""
+        self._first_audio.observe(seconds)
+
+    def audio_produced(self, seconds: float) -> None:
+        """So much playing time has been made for a client."""
+        self._audio_seconds.inc(seconds)
+
+    def watch_queue(self, pending_requests: Callable[[], int], pending_work_seconds: Callable[[], float]) -> None:
+        """Reads the queue's gauges from these whenever somebody scrapes."""
+        self._pending_requests.set_function(pending_requests)
+        self._pending_work.set_function(pending_work_seconds)
+
+    def work_arrived(self, kind: str, seconds: float) -> None:
+        """Work of a kind was admitted, with its predicted engine time."""
+        self._engine_demand.labels(kind).inc(seconds)
+
+    def batch_done(self, size: int, busy_seconds: float) -> None:
+        """The engine finished (or failed) a batch."""
+        self._batch_size.observe(size)
+        self._engine_busy.inc(busy_seconds)
+
+    def voice_looked_up(self, tier: str, *, hit: bool) -> None:
+        """A voice was asked for in a tier."""
+        self._lookups.labels(tier, "hit" if hit else "miss").inc()
+
+    def voice_evicted(self, tier: str, cause: str) -> None:
+        """A voice left a tier."""
+        self._evictions.labels(tier, cause).inc()
+
+    def voice_extracted(self, seconds: float) -> None:
+        """A voice was extracted."""
+        self._extraction.observe(seconds)
+
+    def watch_voice_cache(self, tier: str, held_bytes: Callable[[], float], capacity_bytes: float) -> None:
+        """Reads the bytes of a tier from ``held_bytes`` whenever somebody scrapes."""
+        self._cache_bytes.labels(tier).set_function(held_bytes)
+        self._cache_capacity.labels(tier).set(capacity_bytes)
+        for outcome in ("hit", "miss"):
+            self._lookups.labels(tier, outcome)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)
