@@ -1,0 +1,63 @@
+"""The server's command line: start, or say what can be set."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import sys
+import textwrap
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from timbre_server.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+EXIT_CONFIGURATION = 2
+"""The exit code for settings that cannot work, as for a wrong command line."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the server until a signal ends it, and returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    faulthandler.enable()  # a crash in native code leaves the stack of every thread on standard error
+    try:
+        from timbre_server import settings  # noqa: PLC0415: --version answers without pydantic
+
+        if arguments.help:
+            print(_help(list(settings.variables())))  # noqa: T201: this is the command's output
+            return 0
+        chosen = settings.settings_from_environment()
+        from timbre_server import app  # noqa: PLC0415: a wrong setting is told before anything heavy is imported
+
+        return app.serve(chosen)
+    except ConfigurationError as error:
+        print(f"timbre-server: {error.message}", file=sys.stderr)  # noqa: T201: this is the command's output
+        return EXIT_CONFIGURATION
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="timbre-server", add_help=False, description=__doc__)
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("--version", action="version", version=f"timbre-server {version('timbre')}")
+    return parser
+
+
+def _help(variables: Sequence[tuple[str, FieldInfo]]) -> str:
+    lines = [
+        "usage: timbre-server [--help] [--version]",
+        "",
+        "Serves voice cloning over OpenAI's speech API. It is configured by environment variables only:",
+        "",
+    ]
+    for name, field in variables:
+        default = field.get_default(call_default_factory=True)
+        lines.append(f"  {name}={'' if default is None else default}")
+        lines += textwrap.wrap(field.description or "", 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
