@@ -1,0 +1,48 @@
+"""Can the speech be understood? What a recogniser hears, and how far that is from what was to be said."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+import soxr
+from pocketsphinx import Decoder
+
+from timbre_server.domain.pcm import Pcm
+
+SAMPLE_RATE_HZ: Final = 16_000
+"""Rate of the US English model inside the pocketsphinx wheel."""
+
+
+def transcribe(pcm: Pcm) -> str:
+    """The words that pocketsphinx hears with its own model and dictionary, lower case, one blank between two."""
+    samples = soxr.resample(pcm.samples, pcm.sample_rate_hz, SAMPLE_RATE_HZ)
+    decoder = Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
+    decoder.start_utt()
+    decoder.process_raw(np.asarray(np.clip(samples, -1, 1) * 32767, "<i2").tobytes(), full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return hypothesis.hypstr if hypothesis else ""
+
+
+def word_error_rate(reference: str, hypothesis: str) -> float:
+    """Words substituted, left out and put in, as a share of the reference's words: 0 = right, may exceed 1.
+
+    Case and punctuation do not count.  The reference needs a word.
+    """
+    expected, heard = _words(reference), _words(hypothesis)
+    if not expected:
+        raise ValueError("the reference has no words")
+    costs = list(range(len(heard) + 1))
+    for row, word in enumerate(expected, start=1):
+        previous, costs[0] = costs[0], row
+        for column, other in enumerate(heard, start=1):
+            substituted = previous + (word != other)
+            previous = costs[column]
+            costs[column] = min(substituted, previous + 1, costs[column - 1] + 1)
+    return costs[-1] / len(expected)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w']+", text.lower())
