@@ -24,17 +24,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     faulthandler.enable()  # a crash in native code leaves the stack of every thread on standard error
     try:
-        from timbre_server import settings  # noqa: PLC0415: --version answers without pydantic
+        from timbre_server import settings  # noqa: PLC0415 - --version answers without pydantic
 
         if arguments.help:
-            print(_help(list(settings.variables())))  # noqa: T201: this is the command's output
+            print(_help(list(settings.variables())))  # noqa: T201 - this is the command's output
             return 0
         chosen = settings.settings_from_environment()
-        from timbre_server import app  # noqa: PLC0415: a wrong setting is told before anything heavy is imported
+        from timbre_server import app  # noqa: PLC0415 - a wrong setting is told before anything heavy is imported
 
         return app.serve(chosen)
     except ConfigurationError as error:
-        print(f"timbre-server: {error.message}", file=sys.stderr)  # noqa: T201: this is the command's output
+        print(f"timbre-server: {error.message}", file=sys.stderr)  # noqa: T201 - this is the command's output
         return EXIT_CONFIGURATION
 
 

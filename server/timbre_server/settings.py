@@ -5,20 +5,30 @@ Read from the environment only, ``TIMBRE_<GROUP>__<NAME>``.  ``docs/settings.md`
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from timbre_contract import api
 from timbre_contract.variables import NESTING, PREFIX, is_service_link
 from timbre_server.errors import ConfigurationError
 
 MIB = 1 << 20
+
+
+def _json_object(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("not a JSON object") from None  # the cause would repeat the value
 
 
 class _Group(BaseModel):
@@ -43,7 +53,7 @@ class EngineSettings(_Group):
 
     name: Literal["embedded", "stub"] = "embedded"
     """The engine; ``stub`` makes tones, for tests and benchmarks only."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: Annotated[dict[str, Any], NoDecode, BeforeValidator(_json_object)] = Field(default_factory=dict)
     """The engine's own options as a JSON object, as ``{"threads": 2}``; an unknown one stops the start."""
 
 
@@ -158,8 +168,6 @@ def settings_from_environment() -> Settings:
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; `timbre-server --help` lists those that exist")
     try:
         return Settings()
-    except SettingsError as error:
-        raise ConfigurationError(f"{error}".split("\n", maxsplit=1)[0]) from error
     except ValidationError as error:
         raise ConfigurationError("; ".join(_sentence(item) for item in error.errors(include_input=False))) from error
 

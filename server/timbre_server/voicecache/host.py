@@ -9,11 +9,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from timbre_server.domain.voice import Features, Reference, feature_bytes
-from timbre_server.ports import Dispatcher, EngineDescriptor, FoundFeatures
+from timbre_server.ports import EngineDescriptor, FoundFeatures
 from timbre_server.voicecache.keys import feature_key
 
 TIER = "host"
 EXTRACTED = "extracted"
+
+
+class Extractor(Protocol):
+    """The half of ``ports.Dispatcher`` that a cache needs."""
+
+    async def extract(self, reference: Reference) -> Features: ...
 
 
 class CacheObserver(Protocol):
@@ -40,10 +46,10 @@ class HostFeatureCache:
     """
 
     def __init__(
-        self, descriptor: EngineDescriptor, dispatcher: Dispatcher, *, max_bytes: int, observer: CacheObserver
+        self, descriptor: EngineDescriptor, extractor: Extractor, *, max_bytes: int, observer: CacheObserver
     ) -> None:
         self._descriptor = descriptor
-        self._dispatcher = dispatcher
+        self._extractor = extractor
         self._max_bytes = max_bytes
         self._observer = observer
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -84,7 +90,7 @@ class HostFeatureCache:
     async def _extract(self, key: str, digest: str, load: Callable[[], Reference]) -> Features:
         started = asyncio.get_running_loop().time()
         try:
-            features = await self._dispatcher.extract(await asyncio.to_thread(load))
+            features = await self._extractor.extract(await asyncio.to_thread(load))
             self._observer.voice_extracted(asyncio.get_running_loop().time() - started)
             if self._owns(key):
                 self._keep(key, _Entry(digest, features, feature_bytes(features)))

@@ -1,0 +1,108 @@
+"""Writes the documentation that is made from code: settings, metrics, third-party licences.  ``--check`` compares only."""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+
+from timbre_contract.metrics import SERVER_METRICS
+from timbre_server.settings import Settings, variables
+
+ROOT = Path(__file__).resolve().parents[1]
+_MADE = "<!-- Made by `make generate`; edit the source that is named below, not this page. -->\n"
+
+
+def settings_page() -> str:
+    """``docs/settings.md``: every variable with its default and meaning."""
+    lines = [
+        "# Settings of the server",
+        "",
+        _MADE,
+        "Source: `server/timbre_server/settings.py`. Every setting is an environment variable; an unknown one with the",
+        "prefix `TIMBRE_` stops the start with exit code 2. `timbre-server --help` prints the same list.",
+    ]
+    group = ""
+    for name, field in variables():
+        current = name.removeprefix("TIMBRE_").split("__")[0].lower()
+        if current != group:
+            group = current
+            annotation = Settings.model_fields[group].annotation
+            lines += ["", f"## {group}", "", f"{(annotation.__doc__ or '').strip()}" if annotation else "", ""]
+            lines += ["| variable | default | meaning |", "|---|---|---|"]
+        default = field.get_default(call_default_factory=True)
+        shown = "" if default in (None, "") else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        lines.append(f"| `{name}` | {shown} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """``docs/metrics.md``: every metric of ``/metrics``."""
+    lines = [
+        "# Metrics of the server",
+        "",
+        _MADE,
+        "Source: `server/timbre_contract/metrics.py`. Exported at `/metrics` on the admin port (9000).",
+        "",
+        "| metric | kind | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    for spec in SERVER_METRICS:
+        labels = ", ".join(f"`{label}`" for label in spec.labels)
+        lines.append(f"| `{spec.name}` | {spec.kind} | {labels} | {spec.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def _licence_of(package: str) -> str:
+    try:
+        data = metadata(package)
+    except PackageNotFoundError:  # a package for another Python: async-timeout, which redis needs before 3.11.3
+        return "Apache-2.0" if package == "async-timeout" else "see the package"
+    if expression := data.get("License-Expression"):
+        return expression
+    classifiers = [line.split(" :: ")[-1] for line in data.get_all("Classifier") or [] if line.startswith("License ::")]
+    if classifiers:
+        return " / ".join(sorted(set(classifiers)))
+    return (data.get("License") or "see the package").strip().split("\n")[0][:80]
+
+
+def licences_page() -> str:
+    """``THIRD_PARTY_LICENSES.md``: what a server installs, and what the repository carries."""
+    intro = (ROOT / "docs" / "third-party-intro.md").read_text("utf-8")
+    locked = (ROOT / "requirements" / "server.txt").read_text("utf-8")
+    packages: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", locked, re.MULTILINE):
+        packages.setdefault(name, []).append(version)
+    rows = [f"| {name} | {', '.join(versions)} | {_licence_of(name)} |" for name, versions in sorted(packages.items())]
+    return "\n".join([intro.rstrip(), "", "| package | version | licence |", "|---|---|---|", *rows]) + "\n"
+
+
+PAGES = {
+    "docs/settings.md": settings_page,
+    "docs/metrics.md": metrics_page,
+    "THIRD_PARTY_LICENSES.md": licences_page,
+}
+
+
+def _comparable(page: str) -> str:
+    """Without the licence column: what a package says of itself may differ between the versions for two Pythons."""
+    return re.sub(r"^(\| [a-z0-9-]+ \| [0-9][^|]*\|).*$", r"\1", page, flags=re.MULTILINE)
+
+
+def main() -> int:
+    """Writes or compares every page; 1 if one of them is out of date."""
+    stale = []
+    for name, page in PAGES.items():
+        path, text = ROOT / name, page()
+        if "--check" not in sys.argv:
+            path.write_text(text, "utf-8")
+        elif not path.exists() or _comparable(path.read_text("utf-8")) != _comparable(text):
+            stale.append(name)
+    if stale:
+        print(f"out of date: {', '.join(stale)}; run `make generate` and commit the result", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
