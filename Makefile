@@ -41,10 +41,10 @@ serve: .venv/.server ## start a server on 127.0.0.1:8000 with the embedded engin
 demo: demo-server ## the main job in one command (a single server for now)
 
 demo-server: .venv/.dev ## start a server, enrol two voices, speak with both, measure, leave the files in demo-out/
-	@$(PY) examples/demo.py
+	@$(PY) -m examples.demo
 
 bench: .venv/.dev ## measure the server (JSON in bench-out/; ROW=name runs one row)
-	@$(PY) benchmarks/run.py $(ROW)
+	@$(PY) -m benchmarks.run $(ROW)
 
 generate: .venv/.dev ## write docs/settings.md, docs/metrics.md and THIRD_PARTY_LICENSES.md anew
 	@$(PY) scripts/generate_docs.py

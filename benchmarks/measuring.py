@@ -1,0 +1,117 @@
+"""What every row shares: a result with its bars, the load of one client, and the memory of a process."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure and the bound that it should keep."""
+
+    figure: str
+    value: float
+    unit: str
+    bound: float
+    at_most: bool = True
+
+    @property
+    def kept(self) -> bool:
+        """Whether the bound is kept."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a row measured."""
+
+    row: str
+    workload: str
+    bars: Sequence[Bar]
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answered speech request."""
+
+    body: bytes
+    first_byte_seconds: float
+    seconds: float
+
+
+class Client:
+    """One keep-alive connection to a server; the least that a client can cost."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+
+    def speak(self, text: str, response_format: str, voice: str = "alloy", **extra: Any) -> Reply:
+        """Says the text; raises on anything but 200."""
+        body = {"model": "tts-1", "voice": voice, "input": text, "response_format": response_format, **extra}
+        began = time.perf_counter()
+        self._connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
+        response = self._connection.getresponse()
+        first = response.read1(65536)
+        first_byte = time.perf_counter() - began
+        rest = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"status {response.status}: {first + rest!r}")
+        return Reply(first + rest, first_byte, time.perf_counter() - began)
+
+    def enrol(self, recording: Path) -> str:
+        """The id of a new voice."""
+        boundary = "timbre-benchmark"
+        parts = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="name"\r\n\r\n{recording.stem}\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="audio_sample"; filename="a"\r\n'
+            "Content-Type: audio/flac\r\n\r\n"
+        ).encode()
+        body = parts + recording.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
+        self._connection.request(
+            "POST", "/v1/audio/voices", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        )
+        return str(json.load(self._connection.getresponse())["id"])
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of the values lies (nearest rank)."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle value."""
+    return statistics.median(values)
+
+
+def pss_mib(pid: int) -> float:
+    """Proportional set size of a process and all its descendants, in MiB."""
+    total_kib = 0
+    for member in [pid, *_descendants(pid)]:
+        for line in Path(f"/proc/{member}/smaps_rollup").read_text("ascii").splitlines():
+            if line.startswith("Pss:"):
+                total_kib += int(line.split()[1])
+    return total_kib / 1024
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text("ascii").split():
+            found += [int(child), *_descendants(int(child))]
+    return found
+
+
+def pin_to_core(core: int) -> None:
+    """Keeps this process off the server's core."""
+    os.sched_setaffinity(0, {core})

@@ -1,0 +1,62 @@
+"""Runs the benchmark rows: a table on standard output, a JSON file each in ``bench-out/``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import os
+import platform
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.measuring import Bar, Result
+
+OUT = Path(__file__).resolve().parents[1] / "bench-out"
+ROWS = {
+    "start": "benchmarks.server_rows:start",
+    "memory": "benchmarks.server_rows:memory",
+    "speed": "benchmarks.server_rows:speed",
+    "first-audio": "benchmarks.server_rows:first_audio",
+    "overhead": "benchmarks.server_rows:overhead",
+}
+
+
+def _measured(place: str) -> Result:
+    module, _, name = place.partition(":")
+    row: Callable[[], Result] = getattr(import_module(module), name)
+    return row()
+
+
+def _line(bar: Bar) -> str:
+    relation = "<=" if bar.at_most else ">="
+    verdict = "kept" if bar.kept else "FELL SHORT"
+    return f"  {bar.figure:<52} {bar.value:9.2f} {bar.unit:<12} {relation} {bar.bound:g}  {verdict}"
+
+
+def main() -> int:
+    """Runs the rows that the command line names, or all; 1 if a bar was missed."""
+    chosen = sys.argv[1:] or list(ROWS)
+    if unknown := [name for name in chosen if name not in ROWS]:
+        print(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", file=sys.stderr)
+        return 2
+    OUT.mkdir(exist_ok=True)
+    kept = True
+    for name in chosen:
+        # A process for each row: pinning and warm caches of one must not reach the next.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            result = pool.apply(_measured, (ROWS[name],))
+        print(f"{result.row}: {result.workload}")
+        for bar in result.bars:
+            print(_line(bar))
+            kept = kept and bar.kept
+        machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
+        record = {**dataclasses.asdict(result), "machine": machine}
+        (OUT / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,144 @@
+"""The server's own figures: start, memory, speed, first audio, overhead."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from threading import Thread
+
+import numpy as np
+from benchmarks.measuring import Bar, Client, Result, median, pin_to_core, pss_mib, quantile
+from examples.local_server import LocalServer
+
+from timbre_server.domain.speech import SpeechParameters
+from timbre_server.engine.stub import StubEngine
+from timbre_server.ports import Utterance
+
+VOICE = sorted((Path(__file__).resolve().parents[1] / "examples" / "voices").glob("*.flac"))[0]
+SENTENCES = (
+    "The birch canoe slid on the smooth planks.",
+    "Glue the sheet to the dark blue background.",
+    "It is easy to tell the depth of a well.",
+    "These days a chicken leg is a rare dish.",
+    "Rice is often served in round bowls.",
+    "The juice of lemons makes fine punch.",
+    "The box was thrown beside the parked truck.",
+    "The hogs were fed chopped corn and garbage.",
+    "Four hours of steady work faced us.",
+    "A large size in stockings is hard to sell.",
+)
+"""Harvard sentences, list 1 (IEEE Recommended Practice for Speech Quality Measurements, 1969)."""
+SERVER_CORE, CLIENT_CORE = 0, 1
+WAV_HEADER_BYTES = 44
+BYTES_PER_SECOND = 48_000
+
+
+def _audio_seconds(wav: bytes) -> float:
+    return (len(wav) - WAV_HEADER_BYTES) / BYTES_PER_SECOND
+
+
+def start() -> Result:
+    """From the start of the process to its `ready`, page cache warm."""
+    seconds = []
+    for _ in range(6):
+        began = time.perf_counter()
+        with LocalServer():
+            seconds.append(time.perf_counter() - began)
+    bar = Bar("start to ready, median of 5", median(seconds[1:]), "s", 3.0)
+    return Result("start", "embedded engine, both ports listening, engine loaded", [bar], {"seconds": seconds[1:]})
+
+
+def memory() -> Result:
+    """Proportional set size of the idle server with its children."""
+    with LocalServer() as server:
+        fresh = pss_mib(server.process.pid)
+        client = Client(server.url)
+        voice = client.enrol(VOICE)
+        for sentence in SENTENCES:
+            client.speak(sentence, "mp3", voice)
+        used = pss_mib(server.process.pid)
+    bars = [
+        Bar("idle after start (PSS with children)", fresh, "MiB", 400.0),
+        Bar("idle after an enrolment and ten requests", used, "MiB", 400.0),
+    ]
+    return Result("memory", "embedded engine", bars)
+
+
+def speed() -> Result:
+    """Seconds of WAV per second through HTTP, the whole server on one core."""
+    pin_to_core(CLIENT_CORE)
+    with LocalServer(core=SERVER_CORE) as server:
+        client = Client(server.url)
+        voice = client.enrol(VOICE)
+        client.speak(SENTENCES[0], "wav", voice)
+        factors = []
+        for _ in range(5):
+            reply = client.speak(" ".join(SENTENCES), "wav", voice)
+            factors.append(_audio_seconds(reply.body) / reply.seconds)
+        at_once = _at_once(server.url, voice)
+    bar = Bar("one request of ten sentences, median of 5", median(factors), "x real time", 40.0, at_most=False)
+    figures = {"one_client": factors, "four_clients_at_once": at_once}
+    return Result("speed", "enrolled voice, WAV over HTTP, server pinned to one core", [bar], figures)
+
+
+def _at_once(url: str, voice: str) -> float:
+    audio: list[float] = []
+
+    def load() -> None:
+        client = Client(url)
+        audio.extend(_audio_seconds(client.speak(sentence, "wav", voice).body) for sentence in SENTENCES)
+
+    began = time.perf_counter()
+    threads = [Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(audio) / (time.perf_counter() - began)
+
+
+def first_audio() -> Result:
+    """Time to the first bytes of audio for a warm voice, one client."""
+    figures = {}
+    with LocalServer() as server:
+        client = Client(server.url)
+        voice = client.enrol(VOICE)
+        for response_format in ("mp3", "opus", "aac", "flac", "pcm"):
+            client.speak(SENTENCES[0], response_format, voice)
+            times = [client.speak(text, response_format, voice).first_byte_seconds * 1000 for text in SENTENCES * 3]
+            figures[response_format] = {"median_ms": median(times), "p95_ms": quantile(times, 0.95)}
+    bars = [
+        Bar(f"first audio, {name}, median of 30", values["median_ms"], "ms", 150.0) for name, values in figures.items()
+    ]
+    return Result("first-audio", "warm enrolled voice, one client, one sentence", bars, figures)
+
+
+def overhead() -> Result:
+    """What the server adds to S(1) of the stub engine, measured beside a direct call of that engine."""
+    fixed, per_job = 0.020, 0.002
+    engine = StubEngine(fixed_seconds=fixed, per_job_seconds=per_job)
+    engine.load()
+    job = Utterance(SENTENCES[0], engine.preset_voices()["alloy"], SpeechParameters())
+    settings = {
+        "ENGINE__NAME": "stub",
+        "ENGINE__OPTIONS": f'{{"fixed_seconds": {fixed}, "per_job_seconds": {per_job}}}',
+        "LOG__ACCESS": "false",
+    }
+    direct, through, wav = [], [], []
+    with LocalServer(settings) as server:
+        client = Client(server.url)
+        for _ in range(200):
+            began = time.perf_counter()
+            list(engine.synthesize([job], lambda _: False))
+            direct.append((time.perf_counter() - began) * 1000)
+            through.append(client.speak(SENTENCES[0], "pcm").seconds * 1000)
+            wav.append(client.speak(SENTENCES[0], "wav").seconds * 1000)
+    bars = [
+        Bar("PCM over HTTP minus the engine alone, medians of 200", median(through) - median(direct), "ms", 2.0),
+        Bar("WAV over HTTP minus the engine alone, medians of 200", median(wav) - median(direct), "ms", 2.0),
+    ]
+    figures = {
+        name: {"median_ms": median(values), "p95_ms": quantile(values, 0.95), "std_ms": float(np.std(values))}
+        for name, values in (("engine_alone", direct), ("pcm", through), ("wav", wav))
+    }
+    return Result("overhead", "stub engine S(n) = 20 + 2n ms, one client, keep-alive", bars, figures)
