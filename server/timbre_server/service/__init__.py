@@ -1,1 +1,1 @@
-"""The use cases: what can one ask of the server, whatever it is asked through?  Knows ports, never adapters."""
+"""The use cases: speak, enrol a voice, record a consent.  They know ports, never adapters and never HTTP."""

@@ -31,7 +31,8 @@ class Lifecycle:
         self.state = State.STARTING
         self.reason = "the engine is loading"
         self.in_flight = 0
-        self._refusing = False
+        self.refusing = False
+        """Whether new requests are turned away."""
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -63,7 +64,7 @@ class Lifecycle:
     def refuse(self) -> None:
         """From now on new requests are refused."""
         self.drain()
-        self._refusing = True
+        self.refusing = True
 
     def stop(self) -> None:
         """Nothing runs any more."""
@@ -77,7 +78,7 @@ class Lifecycle:
             NotReady: the engine is not loaded yet.
             Draining: the server is leaving.
         """
-        if self._refusing:
+        if self.refusing:
             raise Draining("the server is shutting down; send the request again and another one will take it")
         if self.state in {State.STARTING, State.WARMING}:
             raise NotReady(f"the server is not ready: {self.reason}", retry_after_seconds=1.0)

@@ -1,0 +1,118 @@
+"""The API's ASGI application: routes, error handlers and the edge around them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Match
+from starlette.types import ASGIApp
+
+from timbre_server.api.consents import consents_router
+from timbre_server.api.edge import Edge
+from timbre_server.api.errors import error_response, internal_error
+from timbre_server.api.models import models_router
+from timbre_server.api.speech import Speaker, speech_router
+from timbre_server.api.validation import rejection
+from timbre_server.api.voices import voices_router
+from timbre_server.errors import InvalidBody, MethodNotAllowed, RouteNotFound, TimbreError
+from timbre_server.service.catalogue import ModelCatalogue
+from timbre_server.service.consents import ConsentService
+from timbre_server.service.lifecycle import Lifecycle
+from timbre_server.service.speech import SpeechService
+from timbre_server.service.voices import VoiceService
+from timbre_server.telemetry.metrics import Metrics
+
+DEFAULT_TENANT: Final = "default"
+"""Whose voices an API without keys serves."""
+
+TEXT_BYTES: Final = 256 << 10
+"""What a body may hold beside a recording: 4,096 + 4,096 + 2,000 characters of 12 bytes at most each, as JSON escapes
+what lies beyond the basic plane, and the frame around them."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """The use cases behind the routes."""
+
+    speech: SpeechService
+    voices: VoiceService
+    consents: ConsentService
+    catalogue: ModelCatalogue
+
+
+@dataclass(frozen=True)
+class ApiOptions:
+    """What the API itself can be told."""
+
+    max_upload_bytes: int
+    access_log: bool = True
+    tenant: str = DEFAULT_TENANT
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Of any request: the largest recording in base64, which takes 4 bytes for 3, and texts."""
+        return self.max_upload_bytes * 4 // 3 + TEXT_BYTES
+
+
+def create_api(
+    services: Services, *, lifecycle: Lifecycle, metrics: Metrics, encoders: Executor, options: ApiOptions
+) -> ASGIApp:
+    """The ASGI application of the API port; ``encoders`` is a small thread pool that its owner shuts down."""
+    app = FastAPI(title="Timbre", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    speaker = Speaker(services.speech, services.catalogue, metrics, encoders)
+    uploads = options.max_upload_bytes
+    app.include_router(speech_router(speaker, tenant=options.tenant, max_upload_bytes=uploads))
+    app.include_router(models_router(services.catalogue))
+    app.include_router(voices_router(services.voices, tenant=options.tenant, max_upload_bytes=uploads))
+    app.include_router(consents_router(services.consents, tenant=options.tenant, max_upload_bytes=uploads))
+    _answer_errors(app)
+    return Edge(
+        app,
+        lifecycle=lifecycle,
+        metrics=metrics,
+        max_body_bytes=options.max_body_bytes,
+        access_log=options.access_log,
+    )
+
+
+def _answer_errors(app: FastAPI) -> None:
+    """Makes every error of every origin one of ours in shape."""
+
+    @app.exception_handler(TimbreError)
+    async def foreseen(_: Request, error: TimbreError) -> JSONResponse:
+        return error_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        found = [{**item, "loc": item["loc"][1:]} for item in error.errors()]  # without "query" in front
+        return error_response(rejection(found))
+
+    @app.exception_handler(HTTPException)
+    async def unroutable(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 405:
+            allowed = ", ".join(sorted(_methods(app, request)))
+            refused = MethodNotAllowed(f"this route takes {allowed} only")
+            return error_response(refused, headers={"Allow": allowed})
+        if error.status_code == 404:
+            return error_response(RouteNotFound("no route has this path"))
+        return error_response(InvalidBody("the request could not be read"))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(_: Request, __: Exception) -> JSONResponse:
+        return error_response(internal_error())  # the edge logs it
+
+
+def _methods(app: FastAPI, request: Request) -> set[str]:
+    """Every method that some route has for the path of the request."""
+    found: set[str] = set()
+    for route in app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return found

@@ -1,0 +1,146 @@
+"""``POST /v1/audio/speech``: OpenAI's speech, as bytes or as server-sent events, leaving while it is being made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from timbre_contract.api import SPEECH_PATH
+from timbre_server.api import events
+from timbre_server.api.bodies import SpeechBody, read_speech
+from timbre_server.api.connection import while_connected
+from timbre_server.api.encoded import EncodedSpeech
+from timbre_server.api.errors import error_object
+from timbre_server.audio.encoding import CONTENT_TYPES
+from timbre_server.domain.speech import AudioFormat, StreamFormat
+from timbre_server.errors import TimbreError
+from timbre_server.service.catalogue import ModelCatalogue
+from timbre_server.service.speech import Speech, SpeechRequest, SpeechService
+from timbre_server.telemetry.log import get_logger
+from timbre_server.telemetry.metrics import Metrics
+
+_LOG = get_logger("api.speech")
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What the route works with."""
+
+    speech: SpeechService
+    catalogue: ModelCatalogue
+    metrics: Metrics
+    encoders: Executor
+    """Where audio is encoded, off the event loop."""
+
+
+def speech_router(speaker: Speaker, *, tenant: str, max_upload_bytes: int) -> APIRouter:
+    """The route that speaks."""
+    router = APIRouter(tags=["speech"])
+
+    @router.post(SPEECH_PATH)
+    async def create_speech(request: Request) -> Response:
+        """Speaks a text."""
+        started = time.perf_counter()
+        body, wanted = await read_speech(request, tenant, max_reference_bytes=max_upload_bytes)
+        speaker.catalogue.model(body.model)
+        return SpokenResponse(speaker, body, wanted, started=started)
+
+    return router
+
+
+class SpokenResponse(Response):
+    """A response that begins with the first audio and ends the work as soon as its client leaves.
+
+    WAV is sent whole, because players (Safari) refuse one without a true length; all other formats, and events
+    of any format, are sent as they come.  What fails before the first byte is an ordinary error.  What fails
+    after it is an event, or a connection that breaks off, so that nobody takes half a file for a whole one.
+    """
+
+    def __init__(self, speaker: Speaker, body: SpeechBody, wanted: SpeechRequest, *, started: float) -> None:
+        super().__init__()
+        self._speaker = speaker
+        self._wanted = wanted
+        self._format = body.response_format or AudioFormat.MP3
+        self._as_events = body.stream_format is StreamFormat.SSE
+        self._started = started
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI's signature
+        await while_connected(receive, self._respond(send))
+
+    async def _respond(self, send: Send) -> None:
+        async with aclosing(await self._speaker.speech.speak(self._wanted)) as speech:
+            self._speaker.metrics.first_audio(time.perf_counter() - self._started)
+            encoded = EncodedSpeech(speech, self._format, self._speaker.encoders)
+            try:
+                if self._as_events:
+                    await self._send_events(speech, encoded, send)
+                elif self._format is AudioFormat.WAV:
+                    await self._send_whole(speech, encoded, send)
+                else:
+                    await self._send_chunks(speech, encoded, send)
+            finally:
+                self._speaker.metrics.audio_produced(encoded.audio_seconds)
+
+    async def _send_whole(self, speech: Speech, encoded: EncodedSpeech, send: Send) -> None:
+        content = await encoded.whole()
+        headers = [*self._headers_for(speech, encoded), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def _send_chunks(self, speech: Speech, encoded: EncodedSpeech, send: Send) -> None:
+        async with aclosing(encoded.chunks()) as chunks:
+            first = await anext(chunks)
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers_for(speech, encoded)})
+            try:
+                await _send_body(first, chunks, send)
+            except TimbreError as error:
+                # Returning without an end makes the server close the connection.
+                _LOG.error("speech broke off: %s", error.code)
+
+    async def _send_events(self, speech: Speech, encoded: EncodedSpeech, send: Send) -> None:
+        async with aclosing(encoded.chunks()) as chunks:
+            first = await anext(chunks)
+            headers = self._headers_for(speech, encoded, content_type=events.CONTENT_TYPE)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            try:
+                await _send_body(events.delta(first), (events.delta(chunk) async for chunk in chunks), send, more=True)
+                last = events.done(len(self._wanted.text), encoded.audio_seconds)
+            except TimbreError as error:
+                _LOG.error("speech broke off: %s", error.code)
+                last = events.failed(error_object(error))
+            await send({"type": "http.response.body", "body": last})
+
+    def _headers_for(
+        self, speech: Speech, encoded: EncodedSpeech, *, content_type: str | None = None
+    ) -> list[tuple[bytes, bytes]]:
+        timings = speech.timings
+        durations = {
+            "queue": timings.row.queue_seconds,
+            "voice": timings.voice_seconds,
+            "synth": timings.row.synthesis_seconds,
+            "encode": encoded.encode_seconds,
+        }
+        server_timing = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in durations.items())
+        return [
+            (b"content-type", (content_type or CONTENT_TYPES[self._format]).encode()),
+            (b"x-voice-cache", speech.voice_source.encode()),
+            (b"server-timing", server_timing.encode()),
+            (b"cache-control", b"no-store"),
+        ]
+
+
+async def _send_body(first: bytes, rest: AsyncIterator[bytes], send: Send, *, more: bool = False) -> None:
+    """All chunks, and the end of the body unless ``more`` follows."""
+    await send({"type": "http.response.body", "body": first, "more_body": True})
+    async for chunk in rest:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    if not more:
+        await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,115 @@
+"""With which voice does a request speak, and where do its features come from?"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from timbre_server.audio.flac import from_flac
+from timbre_server.domain.voice import Features, Reference, VoiceRecord
+from timbre_server.errors import ConsentRequired, MissingField, VoiceNotFound
+from timbre_server.ports import Engine, FeatureSource, FoundFeatures, VoiceStore
+from timbre_server.service.admission import Admission
+from timbre_server.service.names import VOICE_PREFIX
+from timbre_server.service.recordings import RecordingIntake
+
+PRESET_SOURCE = "host"
+"""Presets come with the engine and are always in memory."""
+
+
+@dataclass(frozen=True)
+class OneOffReference:
+    """A recording that came with the request: never stored, though its features may stay cached under its digest."""
+
+    audio: bytes
+    """As uploaded; untrusted."""
+    transcript: str = ""
+
+
+Role = Callable[[Admission], Awaitable[FoundFeatures]]
+"""Fetches the features of a voice that is known to exist; the admission pays if they must be extracted."""
+
+
+class Casting:
+    """Finds voices: presets of the engine, enrolled voices, one-off references."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        store: VoiceStore,
+        features: FeatureSource,
+        intake: RecordingIntake,
+        require_consent: bool = False,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._features = features
+        self._intake = intake
+        self._require_consent = require_consent
+
+    async def role(self, tenant: str, voice: str | None, reference: OneOffReference | None) -> Role:
+        """What to speak with; a one-off reference goes before a voice's name, which clients cannot leave out.
+
+        Raises:
+            MissingField: neither is given.
+            VoiceNotFound: no voice has that name or id.
+            ConsentRequired: a one-off voice has no consent, and this service asks for one.
+        """
+        if reference is not None:
+            return self._one_off(reference)
+        if voice is None:
+            raise MissingField("`voice` is required", param="voice")
+        if voice in self._presets:
+            return self._preset(self._presets[voice])
+        if not voice.startswith(VOICE_PREFIX):
+            raise VoiceNotFound(self._unknown(), param="voice")
+        return self._enrolled(await self._record(tenant, voice))
+
+    @cached_property
+    def _presets(self) -> Mapping[str, Features]:
+        """Asked for once the engine has been loaded, and kept: one voice is one object, and may share a batch."""
+        return self._engine.preset_voices()
+
+    def _unknown(self) -> str:
+        presets = ", ".join(sorted(self._presets))
+        return f"no voice has this name or id; built-in voices: {presets or 'none'}; enrolled ones go by their id"
+
+    async def _record(self, tenant: str, voice: str) -> VoiceRecord:
+        try:
+            return await self._store.voice(tenant, voice)
+        except VoiceNotFound as error:
+            raise VoiceNotFound(self._unknown(), param="voice") from error
+
+    def _preset(self, features: Features) -> Role:
+        async def preset(_: Admission) -> FoundFeatures:
+            return FoundFeatures(features, PRESET_SOURCE)
+
+        return preset
+
+    def _enrolled(self, record: VoiceRecord) -> Role:
+        def load() -> Reference:
+            return Reference(from_flac(record.reference_flac), record.digest, record.transcript)
+
+        async def enrolled(admission: Admission) -> FoundFeatures:
+            paying = admission.loading(load, self._engine.extraction_cost_seconds)
+            return await self._features.features(record.digest, paying, transcript=record.transcript)
+
+        return enrolled
+
+    def _one_off(self, one_off: OneOffReference) -> Role:
+        if self._require_consent:
+            raise ConsentRequired(
+                "this service speaks only with voices whose speaker consented: enrol the voice with a consent first",
+                param="reference_audio",
+            )
+
+        async def one_off_role(admission: Admission) -> FoundFeatures:
+            reference = await self._intake.reference(
+                one_off.audio, param="reference_audio", transcript=one_off.transcript
+            )
+            paying = admission.loading(lambda: reference, self._engine.extraction_cost_seconds)
+            return await self._features.features(reference.digest, paying, transcript=reference.transcript)
+
+        return one_off_role

@@ -1,0 +1,183 @@
+"""Speaking: from a text and a voice to a stream of samples, with every foreseeable failure before the first one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol, runtime_checkable
+
+from timbre_server.audio.stretch import Stretch
+from timbre_server.domain.pcm import Samples
+from timbre_server.domain.speech import SpeechParameters
+from timbre_server.errors import EngineError, TextTooLong, UnspeakableText, UnsupportedLanguage
+from timbre_server.ports import Dispatcher, Engine, RowTimings, Utterance
+from timbre_server.service.admission import Admission
+from timbre_server.service.casting import Casting, OneOffReference, Role
+from timbre_server.service.wishes import Plan, plan
+
+SPLIT_ON_LOOP_CHARS: Final = 500
+"""Texts up to this length are split on the event loop: at under 1 ms per 1,000 characters (``Engine.split``) that
+holds it up for half a millisecond at most, about what a hop to a thread and back costs on a busy machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechRequest:
+    """What somebody wants to hear."""
+
+    tenant: str
+    text: str
+    voice: str | None = None
+    """A preset's name or an enrolled voice's id."""
+    reference: OneOffReference | None = None
+    """Speaks with this recording instead of ``voice``."""
+    parameters: SpeechParameters = field(default_factory=SpeechParameters)
+    """``speed`` may be 0.25 to 4 here, whatever the engine honours itself."""
+
+
+@dataclass
+class SpeechTimings:
+    """Where the time went, in seconds; grows while the speech is read."""
+
+    voice_seconds: float = 0.0
+    """Until the voice's features were there."""
+    row: RowTimings = field(default_factory=RowTimings)
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    """What ``Dispatcher.speak`` returns can be closed, beyond what ``AsyncIterator`` says."""
+
+    async def aclose(self) -> None: ...
+
+
+class Speech:
+    """Speech that is being made; read ``samples`` once and then ``aclose``, whatever happened between."""
+
+    def __init__(
+        self,
+        row: AsyncIterator[Samples],
+        admission: Admission,
+        *,
+        sample_rate_hz: int,
+        tempo: float,
+        voice_source: str,
+        timings: SpeechTimings,
+    ) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.voice_source = voice_source
+        """``FoundFeatures.source`` of the voice."""
+        self.timings = timings
+        self._row = row
+        self._admission = admission
+        self._tempo = tempo
+        self._first: Samples | None = None
+
+    async def begin(self) -> None:
+        """Waits for the first samples.
+
+        Raises:
+            EngineError: there are none.
+        """
+        async for piece in self._row:
+            if piece.size:
+                self._first = piece
+                return
+        raise EngineError("the engine returned no speech for this text")
+
+    async def samples(self) -> AsyncGenerator[Samples, None]:
+        """All samples, in order, as they come; float32, shape [n], n > 0.
+
+        Raises:
+            EngineError: a later sentence failed.
+        """
+        async for piece in self._pieces() if self._tempo == 1.0 else self._stretched():
+            if piece.size:
+                yield piece
+
+    async def aclose(self) -> None:
+        """Drops whatever has not been spoken yet, at once.  Idempotent."""
+        try:
+            if isinstance(self._row, _Closable):
+                await self._row.aclose()
+        finally:
+            self._admission.release()
+
+    async def _pieces(self) -> AsyncGenerator[Samples, None]:
+        assert self._first is not None, "begin comes first"
+        yield self._first
+        async for piece in self._row:
+            yield piece
+
+    async def _stretched(self) -> AsyncGenerator[Samples, None]:
+        stretch = Stretch(self.sample_rate_hz, self._tempo)
+        async for piece in self._pieces():
+            yield await asyncio.to_thread(stretch.push, piece)
+        yield await asyncio.to_thread(stretch.finish)
+
+
+class SpeechService:
+    """The use case: speak."""
+
+    def __init__(self, *, engine: Engine, dispatcher: Dispatcher, casting: Casting, max_input_chars: int) -> None:
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._casting = casting
+        self._max_input_chars = max_input_chars
+
+    async def speak(self, request: SpeechRequest) -> Speech:
+        """The speech, its first samples made: what fails early fails here, before an answer has begun.
+
+        A place in the queue is taken before any work on the request.  The features are those of now: a voice that
+        is replaced meanwhile changes nothing for this request.
+
+        Raises:
+            RequestRejected, NotFound: the request is at fault.
+            Overloaded: no room in the queue.
+            EngineError: the engine failed.
+        """
+        if len(request.text) > self._max_input_chars:
+            raise TextTooLong(f"`input` must have at most {self._max_input_chars} characters", param="input")
+        agreed = plan(request.parameters, self._engine.descriptor)
+        role = await self._casting.role(request.tenant, request.voice, request.reference)
+        sentences = await self._sentences(request.text, agreed.parameters.language)
+        admission = Admission(self._dispatcher, self._cost_seconds(sentences, agreed.parameters))
+        try:
+            speech = await self._prepared(role, admission, sentences, agreed)
+        except BaseException:
+            admission.release()
+            raise
+        try:
+            await speech.begin()
+        except BaseException:
+            await speech.aclose()
+            raise
+        return speech
+
+    async def _prepared(self, role: Role, admission: Admission, sentences: Sequence[str], agreed: Plan) -> Speech:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        found = await role(admission)
+        admission.extracted()
+        timings = SpeechTimings(voice_seconds=loop.time() - began)
+        row = [Utterance(sentence, found.features, agreed.parameters) for sentence in sentences]
+        return Speech(
+            self._dispatcher.speak(row, permit=admission.permit, timings=timings.row),
+            admission,
+            sample_rate_hz=self._engine.descriptor.sample_rate_hz,
+            tempo=agreed.tempo,
+            voice_source=found.source,
+            timings=timings,
+        )
+
+    async def _sentences(self, text: str, language: str) -> Sequence[str]:
+        try:
+            if len(text) <= SPLIT_ON_LOOP_CHARS:
+                return self._engine.split(text, language)
+            return await asyncio.to_thread(self._engine.split, text, language)
+        except (UnspeakableText, UnsupportedLanguage) as error:
+            error.param = error.param or "input"
+            raise
+
+    def _cost_seconds(self, sentences: Sequence[str], parameters: SpeechParameters) -> float:
+        return sum(self._engine.synthesis_cost_seconds(sentence, parameters) for sentence in sentences)

@@ -1,0 +1,146 @@
+"""Voices: enrol one, replace its recording, list them, erase one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from timbre_server.audio.flac import to_flac
+from timbre_server.domain.voice import Reference, VoiceRecord
+from timbre_server.errors import VoiceNotFound
+from timbre_server.ports import Dispatcher, Engine, FeatureSource, VoiceStore
+from timbre_server.service.consents import ConsentService
+from timbre_server.service.names import VOICE_PREFIX, RandomSource, checked_name, random_hex
+from timbre_server.service.recordings import RecordingIntake
+
+
+@dataclass(frozen=True)
+class VoiceUpload:
+    """A recording that is to become a voice."""
+
+    audio: bytes
+    """As uploaded; untrusted."""
+    consent_id: str | None = None
+    transcript: str = ""
+    """What is said in it, where the caller told."""
+
+
+class VoiceService:
+    """The use cases around enrolled voices.
+
+    A voice is stored only after its features have been extracted: what has an id can speak, the first request
+    with it is a hit, and a recording that the engine refuses is refused while its owner is still looking.  The
+    extraction takes its place in the queue like any other work, so a busy server answers an enrolment with 429.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        dispatcher: Dispatcher,
+        store: VoiceStore,
+        features: FeatureSource,
+        intake: RecordingIntake,
+        consents: ConsentService,
+        clock: Callable[[], float],
+        random_source: RandomSource = random_hex,
+    ) -> None:
+        """``clock`` gives Unix time in seconds."""
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._store = store
+        self._features = features
+        self._intake = intake
+        self._consents = consents
+        self._clock = clock
+        self._random_source = random_source
+
+    def presets(self) -> Sequence[str]:
+        """Names of the engine's built-in voices."""
+        return sorted(self._engine.preset_voices())
+
+    async def enrol(self, tenant: str, name: str, upload: VoiceUpload) -> VoiceRecord:
+        """A new voice, ready to speak.
+
+        Raises:
+            RequestRejected: the name, the recording or its consent is at fault.
+            ConsentNotFound: no consent has that id.
+            Overloaded, EngineError: the features could not be extracted now.
+            RegistryFull: the store has no room.
+        """
+        name = checked_name(name)
+        reference = await self._checked(tenant, upload, upload.consent_id)
+        now = int(self._clock())
+        record = VoiceRecord(
+            id=VOICE_PREFIX + self._random_source(),
+            tenant=tenant,
+            name=name,
+            generation=1,
+            digest=reference.digest,
+            reference_flac=await asyncio.to_thread(to_flac, reference.pcm),
+            created_at=now,
+            updated_at=now,
+            transcript=upload.transcript,
+            consent_id=upload.consent_id,
+        )
+        return await self._store.add_voice(record)
+
+    async def replace(self, tenant: str, voice_id: str, upload: VoiceUpload) -> VoiceRecord:
+        """The voice with a new recording: same id and name, next generation.
+
+        The consent that the voice was enrolled with binds its replacement too, unless another one is given.
+
+        Raises:
+            VoiceNotFound: and whatever ``enrol`` raises.
+        """
+        before = await self._store.voice(tenant, voice_id)
+        consent_id = upload.consent_id or before.consent_id
+        reference = await self._checked(tenant, upload, consent_id)
+        after = await self._store.replace_voice(
+            replace(
+                before,
+                digest=reference.digest,
+                reference_flac=await asyncio.to_thread(to_flac, reference.pcm),
+                updated_at=int(self._clock()),
+                transcript=upload.transcript,
+                consent_id=consent_id,
+            )
+        )
+        if before.digest != after.digest:
+            self._features.forget(before.digest)
+        return after
+
+    async def voice(self, tenant: str, voice_id: str) -> VoiceRecord:
+        """Raises: VoiceNotFound."""
+        return await self._store.voice(tenant, voice_id)
+
+    async def page(self, tenant: str, *, after: str | None, limit: int) -> tuple[Sequence[VoiceRecord], bool]:
+        """As ``VoiceStore.voices``.
+
+        Raises:
+            VoiceNotFound: ``after`` names no voice.
+        """
+        try:
+            return await self._store.voices(tenant, after=after, limit=limit)
+        except VoiceNotFound as error:
+            raise VoiceNotFound("no voice has the id in `after`", param="after") from error
+
+    async def delete(self, tenant: str, voice_id: str) -> None:
+        """Erases the voice, its recording and its features.  Raises: VoiceNotFound."""
+        deleted = await self._store.delete_voice(tenant, voice_id)
+        self._features.forget(deleted.digest)
+
+    async def _checked(self, tenant: str, upload: VoiceUpload, consent_id: str | None) -> Reference:
+        """The recording, fit to be a voice, its speaker's consent seen, its features extracted."""
+        consent = await self._consents.required(tenant, consent_id)
+        reference = await self._intake.reference(upload.audio, param="audio_sample", transcript=upload.transcript)
+        if consent is not None:
+            await self._consents.match(consent, reference.pcm)
+        cost_seconds = self._engine.extraction_cost_seconds(reference.pcm.duration_seconds)
+        permit = self._dispatcher.admit(cost_seconds)
+        try:
+            await self._features.features(reference.digest, lambda: reference, transcript=upload.transcript)
+        finally:
+            permit.release()
+        return reference
