@@ -73,6 +73,9 @@ class StubEngine:
     """The digests of each batch of references that ran, the latest ones."""
     _broken: str | None = field(default=None, init=False)
 
+    def __post_init__(self) -> None:
+        self._presets = {name: _preset(number, self.spectrum_bands) for number, name in enumerate(OPENAI_VOICES)}
+
     @classmethod
     def from_options(cls, options: Mapping[str, object]) -> Self:
         """The engine as the settings' ``options`` describe it.
@@ -90,10 +93,8 @@ class StubEngine:
                 raise ConfigurationError(
                     f"the stub engine's option {name!r} must be a number of its kind and not negative"
                 )
-        engine = cls()
-        for name, value in options.items():
-            setattr(engine, name, value)
-        return engine
+        make: Callable[..., Self] = cls
+        return make(**options)
 
     @property
     def descriptor(self) -> EngineDescriptor:
@@ -155,7 +156,7 @@ class StubEngine:
                 return
 
     def preset_voices(self) -> Mapping[str, Features]:
-        return {name: self._preset(number) for number, name in enumerate(OPENAI_VOICES)}
+        return self._presets
 
     def synthesis_cost_seconds(self, utterance_text: str, parameters: SpeechParameters) -> float:
         spoken = _spoken_seconds(utterance_text, parameters) * self.per_longest_second_seconds
@@ -195,9 +196,10 @@ class StubEngine:
         tone_hz = 120.0 + zlib.crc32(reference.digest.encode()) % 400
         return _frozen(spectrum=np.stack(rows), tone_hz=np.array([tone_hz], np.float32))
 
-    def _preset(self, number: int) -> Features:
-        spectrum = np.full((1, self.spectrum_bands), number, np.float32)
-        return _frozen(spectrum=spectrum, tone_hz=np.array([600.0 + 25.0 * number], np.float32))
+
+def _preset(number: int, bands: int) -> Features:
+    spectrum = np.full((1, bands), number, np.float32)
+    return _frozen(spectrum=spectrum, tone_hz=np.array([600.0 + 25.0 * number], np.float32))
 
 
 def _fits(value: object, *, whole: bool) -> bool:
