@@ -14,7 +14,7 @@ from timbre_server.domain.speech import SpeechParameters
 from timbre_server.engine.stub import StubEngine
 from timbre_server.ports import Utterance
 
-VOICE = sorted((Path(__file__).resolve().parents[1] / "examples" / "voices").glob("*.flac"))[0]
+VOICE = min((Path(__file__).resolve().parents[1] / "examples" / "voices").glob("*.flac"))
 SENTENCES = (
     "The birch canoe slid on the smooth planks.",
     "Glue the sheet to the dark blue background.",

@@ -72,7 +72,7 @@ ENGINE_BUSY: Final = MetricSpec(
 ENGINE_DEMAND: Final = MetricSpec(
     "timbre_engine_demand_seconds_total",
     MetricKind.COUNTER,
-    "Predicted engine time of the work that arrived, in seconds, by kind (synthesis, extraction).",
+    "Predicted engine time of the work that the engine was given, in seconds, by kind (synthesis, extraction).",
     ("kind",),
 )
 VOICE_CACHE_LOOKUPS: Final = MetricSpec(

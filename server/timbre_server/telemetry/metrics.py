@@ -60,8 +60,8 @@ class Metrics:
         self._pending_requests.set_function(pending_requests)
         self._pending_work.set_function(pending_work_seconds)
 
-    def work_arrived(self, kind: str, seconds: float) -> None:
-        """Work of a kind was admitted, with its predicted engine time."""
+    def engine_demanded(self, kind: str, seconds: float) -> None:
+        """The engine was asked for work of a kind that was predicted to take so long."""
         self._engine_demand.labels(kind).inc(seconds)
 
     def batch_done(self, size: int, busy_seconds: float) -> None:
