@@ -7,6 +7,9 @@ from collections import deque
 from timbre_server.batching.costs import CostModel
 from timbre_server.errors import Overloaded
 
+_ROUNDING_SECONDS = 1e-6
+"""Below this a sum of seconds counts as nothing: floats that were added and subtracted leave dust."""
+
 
 class WorkPermit:
     """A place in the queue; it shrinks as its work gets done and frees itself when nobody holds it any longer."""
@@ -57,14 +60,15 @@ class Ledger:
         return self._costs.predicted_drain_seconds(self._cost_seconds)
 
     def admit(self, cost_seconds: float) -> WorkPermit:
-        """A permit for that much work; with no other one open it is given however large it is.
+        """A permit for that much work; while nothing else is pending it is given however large it is.
 
         Raises:
             Overloaded: with the time after which it would fit.
         """
         pending_seconds = self.pending_seconds
         excess_seconds = pending_seconds + self._costs.predicted_drain_seconds(cost_seconds) - self._max_pending_seconds
-        if self._permits and self._max_pending_seconds > 0.0 and excess_seconds > 0.0:
+        busy = pending_seconds > _ROUNDING_SECONDS
+        if busy and self._max_pending_seconds > 0.0 and excess_seconds > _ROUNDING_SECONDS:
             raise Overloaded(
                 f"{pending_seconds:.1f} s of work are pending; this service queues at most {self._max_pending_seconds:g} s",
                 retry_after_seconds=min(excess_seconds, pending_seconds),
