@@ -1,0 +1,167 @@
+"""The embedded engine as the port sees it: jobs in, pieces of speech out."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from timbre_server.domain.pcm import Samples
+from timbre_server.domain.speech import SpeechParameters
+from timbre_server.domain.voice import Features, Reference
+from timbre_server.engine.embedded import acoustic, baseline, extraction, presets, prosody, speech, text
+from timbre_server.engine.embedded.acoustic import AcousticModel
+from timbre_server.engine.embedded.baseline import Baseline
+from timbre_server.engine.embedded.frames import SAMPLE_RATE_HZ
+from timbre_server.engine.embedded.script import LANGUAGES
+from timbre_server.errors import ConfigurationError, EngineError, EngineOutOfMemory
+from timbre_server.ports import EngineDescriptor, Piece, SpeakerVerifier, Utterance
+
+SPEED_RANGE: Final = (0.5, 2.0)
+PITCH_RANGE_SEMITONES: Final = (-12.0, 12.0)
+"""An octave each way; the vocoder bounds F0 at 55 and 500 Hz in any case."""
+MAX_BATCH: Final = 4
+"""On a CPU a batch costs the sum of its jobs: it only lets four voices begin at once."""
+
+# Seconds of one core of 2 GHz class (benchmarks/embedded_engine.py), with a third in reserve.
+_SECONDS_PER_JOB: Final = 0.004
+_SECONDS_PER_CHARACTER: Final = 0.0008
+_SECONDS_PER_EXTRACTION: Final = 0.02
+_SECONDS_PER_REFERENCE_SECOND: Final = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """What exists between ``load`` and ``close``."""
+
+    model: AcousticModel
+    base: Baseline
+    verifier: SpeakerVerifier
+    preset_voices: Mapping[str, Features]
+
+
+class EmbeddedEngine:
+    """``ports.Engine`` on hibari's base voice.
+
+    ``options`` may hold ``threads``, the threads of one model run: 1 by default, because a second one shortens a
+    sentence little and takes the core on which requests are parsed and audio is encoded.
+    """
+
+    def __init__(self, options: Mapping[str, object] = MappingProxyType({})) -> None:
+        unknown = sorted(set(options) - {"threads"})
+        threads = options.get("threads", 1)
+        if unknown:
+            raise ConfigurationError(f"The embedded engine has no option {unknown[0]!r}; it has: threads.")
+        if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+            raise ConfigurationError("The embedded engine's option threads is a whole number from 1 on.")
+        self._threads = threads
+        self._loaded: _Loaded | None = None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object]) -> EmbeddedEngine:
+        """As the constructor: what the settings call for every engine."""
+        return cls(options)
+
+    @functools.cached_property
+    def descriptor(self) -> EngineDescriptor:
+        return EngineDescriptor(
+            name="embedded",
+            model_id=acoustic.PACKAGE,
+            revision=acoustic.REVISION,
+            encoder_id="mean-envelope",
+            encoder_config_hash=_encoder_config_hash(),
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            feature_spec=extraction.FEATURE_SPEC,
+            feature_bytes_per_second=extraction.BYTES_PER_SECOND,
+            max_cross_voice_batch=MAX_BATCH,
+            max_encode_batch=1,
+            streams=True,
+            languages=LANGUAGES,
+            emotions=tuple(prosody.EMOTIONS),
+            speed_range=SPEED_RANGE,
+            pitch_range_semitones=PITCH_RANGE_SEMITONES,
+            min_voiced_seconds=extraction.MIN_VOICED_SECONDS,
+        )
+
+    def load(self) -> None:
+        model = AcousticModel.load(self._threads)
+        base = baseline.measure(model)
+        from timbre_server.engine.speaker import SpeakerEncoder  # noqa: PLC0415 - loads onnxruntime
+
+        verifier = SpeakerEncoder.load(self._threads)
+        self._loaded = _Loaded(model, base, verifier, presets.preset_voices(base))
+
+    def close(self) -> None:
+        self._loaded = None
+
+    def split(self, text_to_say: str, language: str = "") -> Sequence[str]:
+        return text.split(text_to_say, language)
+
+    def encode(self, references: Sequence[Reference]) -> Sequence[Features]:
+        ready = self._ready()
+        with _memory_errors():
+            return [extraction.extract(_samples(each), ready.base, ready.verifier) for each in references]
+
+    def synthesize(self, batch: Sequence[Utterance], cancelled: Callable[[int], bool]) -> Iterator[Piece]:
+        """The jobs take turns, a stretch of speech each; a job's last piece is the pause behind it."""
+        ready = self._ready()
+        speaking = {index: speech.speak(job, ready.model, ready.base) for index, job in enumerate(batch)}
+        while speaking:
+            for index in list(speaking):
+                gone = cancelled(index)
+                with _memory_errors():
+                    stretch = None if gone else next(speaking[index], None)
+                if stretch is not None:
+                    yield Piece(index, stretch, last=False)
+                    continue
+                del speaking[index]
+                yield Piece(index, speech.silence(0) if gone else speech.pause_after(batch[index]), last=True)
+
+    def preset_voices(self) -> Mapping[str, Features]:
+        return self._ready().preset_voices
+
+    def synthesis_cost_seconds(self, utterance_text: str, parameters: SpeechParameters) -> float:
+        return _SECONDS_PER_JOB + _SECONDS_PER_CHARACTER * len(utterance_text) / parameters.speed
+
+    def extraction_cost_seconds(self, reference_seconds: float) -> float:
+        return _SECONDS_PER_EXTRACTION + _SECONDS_PER_REFERENCE_SECOND * reference_seconds
+
+    def health(self) -> str | None:
+        return None if self._loaded else "The embedded engine is not loaded."
+
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
+            raise EngineError("The embedded engine is not loaded.")
+        return self._loaded
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Raises: EngineOutOfMemory: numpy had no memory for an array."""
+    try:
+        yield
+    except MemoryError as error:
+        raise EngineOutOfMemory("No memory was left for this job.") from error
+
+
+def _samples(reference: Reference) -> Samples:
+    assert reference.pcm.sample_rate_hz == SAMPLE_RATE_HZ, "references are canonical PCM"
+    return np.asarray(reference.pcm.samples, np.float32)
+
+
+def _encoder_config_hash() -> str:
+    """Over what moves a feature: this extractor, the base voice that it measures against, the speaker encoder."""
+    from timbre_server.engine.speaker import encoder  # noqa: PLC0415 - loads onnxruntime
+
+    digest = hashlib.sha256()
+    for part in (extraction.EXTRACTOR, acoustic.REVISION, baseline.CALIBRATION_TEXT, encoder.FRONT_END):
+        digest.update(f"{part}\0".encode())
+    digest.update(Path(encoder.__file__).with_name("encoder.onnx").read_bytes())
+    return digest.hexdigest()
