@@ -106,7 +106,7 @@ def error_response(error: TimbreError, *, headers: Mapping[str, str] | None = No
     if status in RETRIED_STATUSES:
         seconds = getattr(error, "retry_after_seconds", DEFAULT_RETRY_SECONDS)
         response.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
-        response.headers["retry-after-ms"] = str(math.ceil(seconds * 1000))
+        response.headers["retry-after-ms"] = str(max(1, math.ceil(seconds * 1000)))
     if status == PERMANENT_CONFLICT:
         response.headers["x-should-retry"] = "false"
     return response

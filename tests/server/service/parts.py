@@ -1,0 +1,87 @@
+"""The services over real in-process parts and a stub engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
+
+from tests.quality import recordings
+from timbre_server.audio.decoding import DecodeLimits, RecordingDecoder
+from timbre_server.batching import BatchingDispatcher
+from timbre_server.engine.speaker import SpeakerEncoder
+from timbre_server.engine.stub import StubEngine
+from timbre_server.engine.worker import ThreadEngineWorker
+from timbre_server.service.casting import Casting
+from timbre_server.service.consents import ConsentService
+from timbre_server.service.recordings import RecordingIntake
+from timbre_server.service.speech import SpeechService
+from timbre_server.service.voices import VoiceService
+from timbre_server.store.memory import InMemoryVoiceStore
+from timbre_server.telemetry.metrics import Metrics
+from timbre_server.voicecache import HostFeatureCache
+
+NOW = 1_800_000_000.0
+"""What the clock says, unless a test moves it."""
+
+
+@cache
+def verifier() -> SpeakerEncoder:
+    """One for all tests: it takes a while to load and keeps no state."""
+    return SpeakerEncoder.load()
+
+
+def recorded(name: str) -> bytes:
+    """A shipped human recording as a client uploads it."""
+    return recordings.path(name).read_bytes()
+
+
+HIS_VOICE = "librivox-male"
+HIS_OTHER_TAKE = "librivox-male-other-take"
+HER_VOICE = "allison-female"
+
+
+@dataclass
+class Parts:
+    """The services, and what stands behind them."""
+
+    engine: StubEngine
+    dispatcher: BatchingDispatcher
+    store: InMemoryVoiceStore
+    features: HostFeatureCache
+    speech: SpeechService
+    voices: VoiceService
+    consents: ConsentService
+    clock: list[float] = field(default_factory=lambda: [NOW])
+
+
+@asynccontextmanager
+async def built_parts(
+    engine: StubEngine, *, require_consent: bool = False, max_pending_seconds: float = 60.0, max_input_chars: int = 4096
+) -> AsyncIterator[Parts]:
+    """The services, running."""
+    worker = ThreadEngineWorker(engine)
+    dispatcher = BatchingDispatcher(worker, max_pending_seconds=max_pending_seconds)
+    store = InMemoryVoiceStore(64 << 20)
+    features = HostFeatureCache(engine.descriptor, dispatcher, max_bytes=64 << 20, observer=Metrics())
+    intake = RecordingIntake(RecordingDecoder(DecodeLimits()), min_voiced_seconds=engine.descriptor.min_voiced_seconds)
+    clock, numbers = [NOW], count(1)
+    shared = {
+        "store": store,
+        "intake": intake,
+        "clock": lambda: clock[0],
+        "random_source": lambda: f"{next(numbers):04x}",
+    }
+    consents = ConsentService(verifier=verifier(), require_consent=require_consent, **shared)
+    voices = VoiceService(engine=engine, dispatcher=dispatcher, features=features, consents=consents, **shared)
+    casting = Casting(engine=engine, store=store, features=features, intake=intake, require_consent=require_consent)
+    speech = SpeechService(engine=engine, dispatcher=dispatcher, casting=casting, max_input_chars=max_input_chars)
+    await worker.start()
+    await dispatcher.start()
+    try:
+        yield Parts(engine, dispatcher, store, features, speech, voices, consents, clock)
+    finally:
+        await dispatcher.stop()
+        await worker.stop()
