@@ -151,7 +151,8 @@ class ContainerEncoder:
     def _open(self) -> tuple[OutputContainer, AudioStream]:
         streamed = {} if self._file else self._recipe.streamed_options
         # flush_packets: bytes leave FFmpeg's buffer with their packet, not when 32 KiB are full.
-        options = {**self._recipe.container_options, **streamed, "flush_packets": "1"}
+        # bitexact: equal speech gives equal bytes; Ogg would draw a random serial number.
+        options = {**self._recipe.container_options, **streamed, "flush_packets": "1", "fflags": "bitexact"}
         sink: Any = self._file or self._outlet
         container = av.open(sink, "w", format=self._recipe.container, container_options=options)
         stream: Any = container.add_stream(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Final
 
 import av
 import numpy as np
@@ -12,6 +13,8 @@ from timbre_server.audio.quantisation import from_int16
 from timbre_server.domain.pcm import Array, Pcm
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.errors import AudioUnreadable
+
+_DAMAGED: Final = "The stored recording is damaged."
 
 
 def to_flac(pcm: Pcm) -> bytes:
@@ -26,13 +29,17 @@ def from_flac(data: bytes) -> Pcm:
         AudioUnreadable: these bytes are not from ``to_flac``, or are damaged.
     """
     try:
-        with av.open(io.BytesIO(data), "r", format="flac") as container:
-            stream = container.streams.audio[0]
-            blocks: list[Array] = [frame.to_ndarray().reshape(-1) for frame in container.decode(stream)]
-            rate_hz = stream.rate
+        values, rate_hz, promised = _decoded(data)
     except (av.FFmpegError, IndexError, ValueError) as error:
-        raise AudioUnreadable("The stored recording is damaged.") from error
-    values: Array = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int16)
-    if values.dtype != np.int16 or rate_hz is None:
-        raise AudioUnreadable("The stored recording is damaged.")
+        raise AudioUnreadable(_DAMAGED) from error
+    if values.dtype != np.int16 or rate_hz is None or len(values) != promised:
+        raise AudioUnreadable(_DAMAGED)
     return Pcm(from_int16(values), rate_hz)
+
+
+def _decoded(data: bytes) -> tuple[Array, int | None, int | None]:
+    """The samples, their rate, and how many samples the header promises."""
+    with av.open(io.BytesIO(data), "r", format="flac") as container:
+        stream = container.streams.audio[0]
+        blocks: list[Array] = [frame.to_ndarray().reshape(-1) for frame in container.decode(stream)]
+        return np.concatenate(blocks), stream.rate, stream.duration
