@@ -28,8 +28,24 @@ PARTIAL_FRAMES: Final = 160
 PARTIAL_STEP_FRAMES: Final = 77
 LAST_COVERAGE: Final = 0.75
 
+LEVEL_DBFS: Final = -30.0
+"""Root mean square level at which every voice is heard: the model knows power, not its logarithm.
+
+Resemblyzer raises quieter recordings to this level and leaves louder ones alone; setting it both ways measured
+half the errors (docs/decisions/0002-speaker-match.md).
+"""
+
 FRONT_END: Final = 1
-"""Counted up with every change of ``mel``, ``silence`` or the partials that moves an embedding."""
+"""Counted up with every change of code in this package that moves an embedding."""
+
+_FRONT_END_CONSTANTS: Final = (
+    FRONT_END,
+    LEVEL_DBFS,
+    (silence.WINDOW, silence.SMOOTHING_WINDOWS, silence.WIDENING_WINDOWS, silence.GATE_DB),
+    (mel.SAMPLE_RATE_HZ, mel.WINDOW, mel.HOP, mel.BANDS),
+    (mel.NOISE_PERCENTILE, mel.NOISE_FACTOR, mel.NOISE_KEPT),
+    (PARTIAL_FRAMES, PARTIAL_STEP_FRAMES, LAST_COVERAGE),
+)
 
 # Below -90 dBFS root mean square there is no more than the noise of 16 bits.
 _SILENT_POWER: Final = 1e-9
@@ -48,8 +64,7 @@ class SpeakerEncoder:
         """The encoder with the weights inside this package, using ``threads`` threads per embedding."""
         model = _MODEL.read_bytes()
         session = onnxruntime.InferenceSession(model, _session_options(threads), providers=["CPUExecutionProvider"])
-        front_end = f"{FRONT_END} {silence.TARGET_DBFS} {silence.GATE_DB} {PARTIAL_FRAMES} {PARTIAL_STEP_FRAMES}"
-        return cls(session, hashlib.sha256(model + front_end.encode()).hexdigest())
+        return cls(session, hashlib.sha256(model + repr(_FRONT_END_CONSTANTS).encode()).hexdigest())
 
     @property
     def config_hash(self) -> str:
@@ -66,16 +81,33 @@ class SpeakerEncoder:
         Raises:
             AudioSilent: the recording holds no sound.
         """
-        samples = _prepared(pcm)
-        partials: NDArray[np.float32] = self._session.run(None, {"mel": mel_partials(samples)})[0]
+        return self.embed_partials(heard(_at_model_rate(pcm)))
+
+    def embed_partials(self, mels: NDArray[np.float32]) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        """The model alone: the direction of the mean over what it says of each partial, float32, shape [256].
+
+        ``mels`` is float32, shape [partials, frames, BANDS].
+        """
+        partials: NDArray[np.float32] = self._session.run(None, {"mel": mels})[0]
         mean = partials.mean(axis=0)
         return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+def heard(samples: Samples) -> NDArray[np.float32]:
+    """What the model is given of 16 kHz audio with sound in it, float32, shape [partials, PARTIAL_FRAMES, BANDS].
+
+    Without pauses, at ``LEVEL_DBFS``, less the steady noise.
+    """
+    voiced = silence.cut_pauses(samples)
+    gain = np.float32(10 ** (LEVEL_DBFS / 20) / np.sqrt(np.mean(np.square(voiced, dtype=np.float64))))
+    floor = mel.noise_floor(mel.mel_power(samples * gain))
+    return mel.without_noise(mel_partials(voiced * gain), floor)
 
 
 def mel_partials(samples: Samples) -> NDArray[np.float32]:
     """Overlapping stretches of the mel spectrum, float32, shape [partials, PARTIAL_FRAMES, BANDS]; at least one.
 
-    ``samples`` is prepared 16 kHz audio; the last stretch reaches into silence.
+    ``samples`` is 16 kHz audio; the last stretch reaches into silence.
     """
     starts = partial_starts(len(samples))
     missing = (starts[-1] + PARTIAL_FRAMES) * mel.HOP - len(samples)
@@ -92,14 +124,13 @@ def partial_starts(sample_count: int) -> list[int]:
     return starts[:-1] if coverage < LAST_COVERAGE and len(starts) > 1 else starts
 
 
-def _prepared(pcm: Pcm) -> Samples:
-    """16 kHz, at the level that the encoder expects, without pauses."""
+def _at_model_rate(pcm: Pcm) -> Samples:
     samples = np.asarray(pcm.samples, np.float32)
     if not len(samples) or float(np.mean(np.square(samples))) < _SILENT_POWER:
         raise AudioSilent("The recording holds no sound.")
-    if pcm.sample_rate_hz != mel.SAMPLE_RATE_HZ:
-        samples = soxr.resample(samples, pcm.sample_rate_hz, mel.SAMPLE_RATE_HZ)
-    return silence.cut_pauses(silence.raise_level(samples))
+    if pcm.sample_rate_hz == mel.SAMPLE_RATE_HZ:
+        return samples
+    return np.asarray(soxr.resample(samples, pcm.sample_rate_hz, mel.SAMPLE_RATE_HZ), np.float32)
 
 
 def _session_options(threads: int) -> Any:

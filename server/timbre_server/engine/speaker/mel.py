@@ -1,7 +1,8 @@
 """What does the speaker encoder hear? Mel power spectra at the rate and scale that it was trained on.
 
 References: Resemblyzer 0.1.4 ``hparams.py`` and ``audio.py`` for every constant; M. Slaney, Auditory Toolbox
-(1998), for the mel scale; Wan et al., "Generalized End-to-End Loss for Speaker Verification" (2018), for 40 bands.
+(1998), for the mel scale; Wan et al., "Generalized End-to-End Loss for Speaker Verification" (2018), for 40 bands;
+Berouti, Schwartz and Makhoul, "Enhancement of Speech Corrupted by Acoustic Noise" (1979), for the subtraction.
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ WINDOW: Final = 400
 HOP: Final = 160
 """Samples between frames: 10 ms."""
 BANDS: Final = 40
+
+NOISE_PERCENTILE: Final = 10.0
+"""The power that a band stays under in a tenth of the frames is noise: speech leaves each band that often."""
+NOISE_FACTOR: Final = 1.5
+"""Subtracted more than once, as that percentile lies below the noise's mean."""
+NOISE_KEPT: Final = 0.02
+"""Share of a frame's own power that always stays, so that nothing becomes exactly silent (Berouti: 0.01 to 0.1)."""
 
 # Slaney's scale: linear below 1 kHz at 200/3 Hz per mel, above it a factor of 6.4 in 27 steps.
 _LINEAR_HZ_PER_MEL: Final = 200.0 / 3
@@ -60,3 +68,13 @@ def mel_power(samples: Samples) -> NDArray[np.float32]:
     spectra = np.fft.rfft(frames * _HANN, axis=1)
     power = spectra.real**2 + spectra.imag**2
     return np.asarray(power @ _FILTERS, np.float32)
+
+
+def noise_floor(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The steady part of each band of ``mel_power``, shape [BANDS]; the recording should still have its pauses."""
+    return np.asarray(NOISE_FACTOR * np.percentile(power, NOISE_PERCENTILE, axis=0), np.float32)
+
+
+def without_noise(power: NDArray[np.float32], floor: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``power`` less ``floor``, shape as ``power``, never negative."""
+    return np.asarray(np.maximum(power - floor, NOISE_KEPT * power), np.float32)

@@ -1,7 +1,7 @@
-"""Which stretches of a recording hold the voice? Loudness is set and pauses are cut before the encoder listens.
+"""Which stretches of a recording hold the voice? Pauses are cut before the encoder listens.
 
-References: Resemblyzer 0.1.4 ``audio.py`` for the target level and for the smoothing and widening of the mask;
-there WebRTC's detector decides on each window, here its level does (docs/decisions/0002-speaker-match.md).
+References: Resemblyzer 0.1.4 ``audio.py`` for the smoothing and widening of the mask; there WebRTC's detector
+decides on each window, here its level does (docs/decisions/0002-speaker-match.md).
 """
 
 from __future__ import annotations
@@ -13,26 +13,16 @@ from numpy.typing import NDArray
 
 from timbre_server.domain.pcm import Samples
 
-TARGET_DBFS: Final = -30.0
-"""Root mean square level to which quieter recordings are raised."""
 WINDOW: Final = 480
 """Samples per decision: 30 ms at 16 kHz."""
 SMOOTHING_WINDOWS: Final = 8
 WIDENING_WINDOWS: Final = 3
 """How far a voiced stretch reaches out to each side (there: a dilation by 7)."""
 GATE_DB: Final = 30.0
-"""A window is voiced when it is at most this much below the loud ones (their 95th percentile)."""
+"""A window is voiced when it is at most this much below the loud ones (their 95th percentile): about the range
+between vowels and the weakest consonants of one speaker."""
 _LOUD_PERCENTILE: Final = 95
 _TINY: Final = 1e-10
-
-
-def raise_level(samples: Samples) -> Samples:
-    """The recording at ``TARGET_DBFS`` where it was quieter, unchanged where it was not (or is empty or silent)."""
-    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    change_db = TARGET_DBFS - 10 * np.log10(power + _TINY**2)
-    if change_db <= 0 or power == 0:
-        return samples
-    return np.asarray(samples * 10 ** (change_db / 20), np.float32)
 
 
 def voiced_windows(samples: Samples) -> NDArray[np.bool_]:
