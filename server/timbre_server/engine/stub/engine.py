@@ -133,15 +133,16 @@ class StubEngine:
     def encode(self, references: Sequence[Reference]) -> Sequence[Features]:
         self.encodings.append(tuple(reference.digest for reference in references))
         faults = [faults_in(reference.transcript) for reference in references]
-        self._wait(self.encode_fixed_seconds + len(references) * self.encode_per_reference_seconds)
         self._strike(faults, begun=False)
+        seconds = self.encode_fixed_seconds + len(references) * self.encode_per_reference_seconds
+        self._wait(seconds + _extra_seconds(faults))
         return [self._features(reference) for reference in references]
 
     def synthesize(self, batch: Sequence[Utterance], cancelled: Callable[[int], bool]) -> Iterator[Piece]:
         self.batches.append(tuple(job.text for job in batch))
         faults = [faults_in(job.text) for job in batch]
         self._strike(faults, begun=False)
-        seconds = self._batch_seconds(batch) + sum(fault.extra_seconds for found in faults for fault in found)
+        seconds = self._batch_seconds(batch) + _extra_seconds(faults)
         speech = [np.array_split(_tone(job), self.pieces) for job in batch]
         unfinished = set(range(len(batch)))
         for turn in range(self.pieces):
@@ -200,6 +201,10 @@ class StubEngine:
 def _preset(number: int, bands: int) -> Features:
     spectrum = np.full((1, bands), number, np.float32)
     return _frozen(spectrum=spectrum, tone_hz=np.array([600.0 + 25.0 * number], np.float32))
+
+
+def _extra_seconds(faults: Sequence[Sequence[Fault]]) -> float:
+    return sum(fault.extra_seconds for found in faults for fault in found)
 
 
 def _fits(value: object, *, whole: bool) -> bool:

@@ -10,7 +10,8 @@ from timbre_server.errors import UnspeakableText, UnsupportedLanguage
 MAX_CHARACTERS = 200
 """No job is longer: 12 s of speech, about what models were trained on in one piece."""
 
-_END_OF_SENTENCE = re.compile(r"(?<=[.!?…])\s+")
+_END_OF_SENTENCE = re.compile(r"(?<=[.!?…])\s+(?=\S*[^\W_])")
+"""Followed by a word, so that no job is silent."""
 _CUT = re.compile(rf"\S.{{0,{MAX_CHARACTERS - 1}}}(?=\s|$)|\S{{{MAX_CHARACTERS}}}", re.DOTALL)
 """As many whole words as fit, or a piece of a word that fits in no job."""
 
