@@ -79,11 +79,12 @@ def test_a_telephone_recording_still_matches(encoder: SpeakerEncoder) -> None:
 
 
 @pytest.mark.parametrize("speaker", SPEAKERS)
-def test_a_noisy_recording_still_matches(encoder: SpeakerEncoder, speaker: str) -> None:
-    other = load(f"{speaker}-other-take")
-    level = np.sqrt(np.mean(other.samples**2)) / 10  # 20 dB below the voice
-    noise = np.random.default_rng(3).standard_normal(len(other.samples)).astype(np.float32)
-    assert cosine(encoder, load(speaker), Pcm(other.samples + level * noise, 16_000)) > encoder.threshold
+def test_steady_noise_hardly_counts(encoder: SpeakerEncoder, speaker: str) -> None:
+    pcm = load(speaker)
+    level = np.sqrt(np.mean(pcm.samples**2)) / 10  # 20 dB below the voice
+    noise = np.random.default_rng(3).standard_normal(len(pcm.samples)).astype(np.float32)
+    # Measured 0.987 or more; 0.86 to 0.94 where the noise stays.
+    assert cosine(encoder, pcm, Pcm(pcm.samples + level * noise, pcm.sample_rate_hz)) > 0.97
 
 
 def test_silence_around_speech_hardly_counts(encoder: SpeakerEncoder) -> None:
@@ -129,13 +130,14 @@ def test_any_sound_gives_a_unit_vector(
 
 
 @given(st.integers(1, 60 * 16_000))
-def test_partials_cover_the_recording_but_for_less_than_a_step(count: int) -> None:
+def test_partials_cover_the_recording_but_for_a_short_end(count: int) -> None:
     starts = partial_starts(count)
     frames = count / 160
     assert starts[0] == 0
-    assert len(set(np.diff(starts))) <= 1
+    assert set(np.diff(starts)) <= {77}
     assert all(start <= frames for start in starts)
-    assert frames - (starts[-1] + PARTIAL_FRAMES) < 77 + 1
+    # A last partial is given up below 75 % = 120 frames of its own, and 160 - 77 = 83 of those were heard before.
+    assert frames - (starts[-1] + PARTIAL_FRAMES) < 120 - 83 + 1
 
 
 def test_the_weights_are_those_that_the_notice_and_the_script_describe(encoder: SpeakerEncoder) -> None:
