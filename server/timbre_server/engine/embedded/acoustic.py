@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -29,8 +29,6 @@ from timbre_server.errors import ConfigurationError
 PACKAGE: Final = "hibari-tts"
 REVISION: Final = "0.2.1"
 """The only version whose inside is known to look like this."""
-MODEL_SPEED_RANGE: Final = (0.4, 2.4)
-"""Measured: at 0.25 the model still slows down, from 2.5 on phonemes vanish."""
 MAX_PHONEMES: Final = 300
 """Attention is quadratic: 300 phonemes are 19 s of speech in 0.1 s and 20 MB; 5,000 kill the process."""
 _PAD: Final = 0
@@ -42,7 +40,7 @@ class AcousticModel:
     """hibari's built-in American voice; ``frames`` and ``phonemes`` may be called from any thread."""
 
     session: Any
-    vocabulary: Mapping[str, int]
+    vocabulary: Mapping[str, int] = field(repr=False)
     pronounce: Callable[[str], str]
     """Text to phonemes in misaki's alphabet."""
 
@@ -65,7 +63,7 @@ class AcousticModel:
         return [part for part in bounded(known) if any(symbol.isalpha() for symbol in part)]
 
     def frames(self, phonemes: str, speed: float = 1.0) -> Frames:
-        """The base voice saying the phonemes; ``speed`` within ``MODEL_SPEED_RANGE``."""
+        """The base voice saying the phonemes, roughly ``speed`` times as fast as usual (see ``tempo``)."""
         ids = [_PAD, *(self.vocabulary[symbol] for symbol in phonemes), _PAD]
         inputs = {"ids": np.asarray([ids], np.int64), "speed": np.asarray([speed], np.float32)}
         harmonic, phase, _noise, residual, residual_phase, f0_hz = (out[0] for out in self.session.run(None, inputs))

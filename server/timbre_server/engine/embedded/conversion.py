@@ -19,7 +19,7 @@ import numpy as np
 from timbre_server.domain.voice import Features
 from timbre_server.engine.embedded import envelope
 from timbre_server.engine.embedded.baseline import Baseline
-from timbre_server.engine.embedded.frames import BIN_HZ, BINS, Floats, Frames
+from timbre_server.engine.embedded.frames import BINS, Floats, Frames
 from timbre_server.engine.embedded.prosody import Prosody
 
 RUMBLE_BELOW_HZ: Final = 300.0
@@ -65,15 +65,16 @@ def conversion_to(features: Features, baseline: Baseline, prosody: Prosody) -> C
     source = envelope.warped(baseline.mean_envelopes, warp)
     bias = features["cep_mean"] - source @ envelope.COSINES.T
     gains = _without_rumble(np.clip(bias @ envelope.COSINES, -MAX_GAIN, MAX_GAIN).astype(np.float32))
-    loudness = _gain_to_target(envelope.warped(baseline.envelopes, warp), gains, baseline.voicing)
-    extra = loudness + prosody.gain_db * _NEPERS_PER_DB + tilt(prosody.tilt_db_per_octave, BIN_HZ)
+    gains += tilt(prosody.tilt_db_per_octave, envelope.BAND_HZ)
+    level = _gain_to_target(envelope.warped(baseline.envelopes, warp), gains, baseline.voicing)
+    gains += np.float32(level + prosody.gain_db * _NEPERS_PER_DB)
     return Conversion(
         source_log_f0=baseline.log_f0_median,
         target_log_f0=float(np.log(median_hz)) + prosody.semitones * float(np.log(2) / 12),
         range=float(np.clip(spread / baseline.log_f0_spread, *RANGE_LIMITS)) * prosody.range,
         warp=warp,
-        voiced_gain=np.asarray(envelope.over_bins(gains[0]) + extra, np.float32),
-        unvoiced_gain=np.asarray(envelope.over_bins(gains[1]) + extra, np.float32),
+        voiced_gain=envelope.over_bins(gains[0]),
+        unvoiced_gain=envelope.over_bins(gains[1]),
     )
 
 

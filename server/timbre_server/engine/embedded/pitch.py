@@ -80,7 +80,9 @@ def _decimated(samples: Samples) -> Floats:
     """Every third sample behind a windowed sinc that ends at 3 kHz: voices show their period below that."""
     taps = np.arange(-15, 16)
     low_pass = np.sinc(taps * (2 * 3000 / SAMPLE_RATE_HZ)) * np.hamming(len(taps))
-    smooth = np.convolve(samples, (low_pass / low_pass.sum()).astype(np.float32), mode="same")
+    reach = len(taps) // 2
+    padded = np.pad(samples, (reach, reach + 1))  # one more than needed, so that no samples are still one window
+    smooth = np.convolve(padded, (low_pass / low_pass.sum()).astype(np.float32), mode="valid")[: len(samples)]
     return np.asarray(smooth[::_DECIMATION], np.float32)
 
 

@@ -89,6 +89,6 @@ def _emotion_of(parameters: SpeechParameters) -> str:
 
 def _draws(key: str) -> tuple[float, float, float]:
     """Three numbers in [-1, 1) that depend on nothing but the key."""
-    digest = hashlib.sha256(key.encode()).digest()
+    digest = hashlib.sha256(key.encode(errors="surrogatepass")).digest()
     first, second, third = (int.from_bytes(digest[at : at + 4], "big") / 2**31 - 1 for at in (0, 4, 8))
     return first, second, third

@@ -48,10 +48,10 @@ def readable(text: str) -> str:
 
 def _folded(sign: str) -> str:
     category = unicodedata.category(sign)
-    if sign in _READ_AS_THEY_ARE or sign == "\u00b5" or category[0] not in "LNM":
+    if category[0] == "M" or category in {"Cf", "Cs"}:
+        return ""  # accents that belong to no letter, invisible marks, halves of characters
+    if sign in _READ_AS_THEY_ARE or sign == "\u00b5" or category[0] not in "LN":
         return sign
-    if category[0] == "M":
-        return ""  # accents that belong to no letter
     if category == "Nd":
         return str(unicodedata.digit(sign))
     if category[0] == "N":
@@ -61,15 +61,18 @@ def _folded(sign: str) -> str:
 
 def _folded_letter(sign: str) -> str:
     """ASCII for Latin letters, a word for a Greek one."""
-    plain = "".join(part for part in unicodedata.normalize("NFKD", sign) if unicodedata.category(part)[0] != "M")
-    if plain.isascii():
-        return plain
-    name = unicodedata.name(plain[0], "UNKNOWN")
+    parts = unicodedata.normalize("NFKD", sign)
+    return "".join(part if part.isascii() else _named(part) for part in parts if part.isascii() or part.isalpha())
+
+
+def _named(letter: str) -> str:
+    """What the Unicode name of a letter says of it."""
+    name = unicodedata.name(letter, "UNKNOWN")
     if greek := _GREEK_LETTER.search(name):
         return f" {greek[1].lower()} "
     if name.startswith("LATIN"):
-        letter = _LATIN_LETTER.search(name)
-        return letter[1].lower() if letter else ""
+        latin = _LATIN_LETTER.search(name)
+        return latin[1].lower() if latin else ""
     if name.startswith("MODIFIER"):
         return ""  # apostrophes and tone marks of transcriptions
     first = name.split()[0]

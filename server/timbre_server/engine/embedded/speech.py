@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from timbre_server.engine.embedded import conversion, vocoder
-from timbre_server.engine.embedded.acoustic import MODEL_SPEED_RANGE, AcousticModel
+from timbre_server.engine.embedded import conversion, tempo, vocoder
+from timbre_server.engine.embedded.acoustic import AcousticModel
 from timbre_server.engine.embedded.baseline import Baseline
 from timbre_server.engine.embedded.frames import SAMPLE_RATE_HZ, Floats, Frames
 from timbre_server.engine.embedded.prosody import prosody_of
@@ -40,11 +40,11 @@ def speak(job: Utterance, model: AcousticModel, base: Baseline) -> Iterator[Floa
     """The speech of a job, stretch by stretch, without the pause behind it; within [-1, 1]."""
     prosody = prosody_of(job.parameters, job.text)
     target = conversion.conversion_to(job.features, base, prosody)
-    speed = float(np.clip(prosody.speed, *MODEL_SPEED_RANGE))
+    model_speed, rate = tempo.paced(prosody.speed)
     for number, phonemes in enumerate(model.phonemes(job.text)):
         if number:
             yield silence(JOIN_SECONDS)
-        frames = _trimmed(model.frames(phonemes, speed))
+        frames = tempo.stretched(_trimmed(model.frames(phonemes, model_speed)), rate)
         f0_hz = conversion.converted_f0(frames, target)
         blocks = conversion.convert(frames, f0_hz, target, _blocks(len(frames)))
         yield from map(_unclipped, vocoder.render(f0_hz, blocks))

@@ -78,7 +78,7 @@ _ABBREVIATIONS: Final = frozenset(
         "est",
     ]
 )
-_PARAGRAPH: Final = re.compile(r"\s*\n\s*\n\s*|\s*\n\s*(?![a-z\s])")
+_BLANKS: Final = re.compile(r"\s+")
 _SENTENCE_END: Final = re.compile(r"[.!?…]+[\"'”\u2019)\]]*\s+")
 _CLAUSE_END: Final = re.compile(r"(?:[,;:—)]|\s[-\u2013])[\"'”\u2019]*\s+")
 _JOINING_WORD: Final = re.compile(
@@ -93,6 +93,8 @@ _SAYS_SOMETHING: Final = re.compile(r"[^\W_]")
 
 def split(text: str, language: str = "") -> list[str]:
     """The text as items in order, each of at most ``MAX_CHARACTERS``, the first of ``MAX_FIRST_CHARACTERS``.
+
+    What has neither letter nor digit is dropped: a pause stands behind every item anyway.
 
     Raises:
         UnsupportedLanguage: a language other than English is asked for, or another script than Latin is used.
@@ -110,7 +112,7 @@ def split(text: str, language: str = "") -> list[str]:
             first, rest = _first_cut(sentence)
             items.append(first)
             items.extend(_cut(rest, MAX_CHARACTERS))
-    return _with_silent_ones_joined(items)
+    return [item for item in items if _SAYS_SOMETHING.search(item)]
 
 
 def _bounded_tokens(text: str) -> str:
@@ -139,15 +141,19 @@ def _said_by_digits(number: re.Match[str]) -> str:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    for paragraph in _PARAGRAPH.split(text):
-        line = " ".join(paragraph.split())
+    for line in _BLANKS.sub(_single_blank, text).strip().split("\n"):
         start = 0
         for end in _SENTENCE_END.finditer(line):
             if _ends_sentence(line, end):
                 yield line[start : end.end()].rstrip()
                 start = end.end()
-        if line[start:]:
-            yield line[start:]
+        yield line[start:]
+
+
+def _single_blank(blanks: re.Match[str]) -> str:
+    """A line end where a paragraph or list item ends, a space amid a sentence, however it was wrapped."""
+    wrapped = blanks[0].count("\n") == 1 and blanks.string[blanks.end() : blanks.end() + 1].islower()
+    return "\n" if "\n" in blanks[0] and not wrapped else " "
 
 
 def _ends_sentence(line: str, end: re.Match[str]) -> bool:
@@ -192,8 +198,3 @@ def _cut_place(sentence: str, longest: int) -> int:
             return places[-1]
     space = sentence.rfind(" ", 1, longest)
     return space if space > 0 else longest
-
-
-def _with_silent_ones_joined(items: list[str]) -> list[str]:
-    """Items without letter or digit are dropped: pauses stand behind every item anyway."""
-    return [item for item in items if _SAYS_SOMETHING.search(item)]
