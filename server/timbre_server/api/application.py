@@ -14,20 +14,23 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from timbre_server.api.consents import consents_router
+from timbre_server.api.consents import add_consents
 from timbre_server.api.edge import Edge
-from timbre_server.api.errors import error_response, internal_error
-from timbre_server.api.models import models_router
-from timbre_server.api.speech import Speaker, speech_router
+from timbre_server.api.errors import answer, error_response, internal_error
+from timbre_server.api.models import add_models
+from timbre_server.api.speech import Speaker, add_speech
 from timbre_server.api.validation import rejection
-from timbre_server.api.voices import voices_router
+from timbre_server.api.voices import add_voices
 from timbre_server.errors import InvalidBody, MethodNotAllowed, RouteNotFound, TimbreError
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
+from timbre_server.telemetry.log import get_logger
 from timbre_server.telemetry.metrics import Metrics
+
+_LOG = get_logger("api")
 
 DEFAULT_TENANT: Final = "default"
 """Whose voices an API without keys serves."""
@@ -68,10 +71,10 @@ def create_api(
     app = FastAPI(title="Timbre", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     speaker = Speaker(services.speech, services.catalogue, metrics, encoders)
     uploads = options.max_upload_bytes
-    app.include_router(speech_router(speaker, tenant=options.tenant, max_upload_bytes=uploads))
-    app.include_router(models_router(services.catalogue))
-    app.include_router(voices_router(services.voices, tenant=options.tenant, max_upload_bytes=uploads))
-    app.include_router(consents_router(services.consents, tenant=options.tenant, max_upload_bytes=uploads))
+    add_speech(app.router, speaker, tenant=options.tenant, max_upload_bytes=uploads)
+    add_models(app.router, services.catalogue)
+    add_voices(app.router, services.voices, tenant=options.tenant, max_upload_bytes=uploads)
+    add_consents(app.router, services.consents, tenant=options.tenant, max_upload_bytes=uploads)
     _answer_errors(app)
     return Edge(
         app,
@@ -87,6 +90,8 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(TimbreError)
     async def foreseen(_: Request, error: TimbreError) -> JSONResponse:
+        if answer(error).status == 500:
+            _LOG.error("request failed: %s", error.code, exc_info=error)
         return error_response(error)
 
     @app.exception_handler(RequestValidationError)

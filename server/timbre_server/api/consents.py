@@ -16,9 +16,8 @@ from timbre_server.service.consents import ConsentService
 _KIND = "audio.voice_consent"
 
 
-def consents_router(consents: ConsentService, *, tenant: str, max_upload_bytes: int) -> APIRouter:
-    """The routes for consents."""
-    router = APIRouter(tags=["consents"])
+def add_consents(router: APIRouter, consents: ConsentService, *, tenant: str, max_upload_bytes: int) -> None:
+    """Adds the routes for consents."""
     one_consent = CONSENTS_PATH + "/{consent_id}"
     creation = FormSpec("recording", max_upload_bytes, frozenset({"name", "language"}))
 
@@ -50,8 +49,6 @@ def consents_router(consents: ConsentService, *, tenant: str, max_upload_bytes: 
         """Erases a consent."""
         await consents.delete(tenant, consent_id)
         return JSONResponse({"id": consent_id, "object": _KIND, "deleted": True})
-
-    return router
 
 
 def _to_json(consent: ConsentRecord) -> dict[str, object]:

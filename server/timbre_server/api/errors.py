@@ -22,13 +22,17 @@ class Answer:
     status: int
     type: str
     """OpenAI's coarse word; programs compare ``code`` instead."""
+    heals: bool = True
+    """Whether the same request may succeed later; where not, ``x-should-retry: false`` stops OpenAI's client, which
+    sends again whatever got 408, 409, 429 or 5xx."""
 
 
 _INVALID = "invalid_request_error"
 _BAD_REQUEST = Answer(400, _INVALID)
 _NOT_FOUND = Answer(404, _INVALID)
 _TOO_LARGE = Answer(413, _INVALID)
-_FAILED = Answer(500, "server_error")
+_SERVER = "server_error"
+_FAILED = Answer(500, _SERVER)
 _UNAVAILABLE = Answer(503, "service_unavailable_error")
 
 ANSWERS: Final[Mapping[type[TimbreError], Answer]] = MappingProxyType(
@@ -66,7 +70,7 @@ ANSWERS: Final[Mapping[type[TimbreError], Answer]] = MappingProxyType(
         errors.Draining: _UNAVAILABLE,
         errors.RegistryFull: _UNAVAILABLE,
         errors.EngineError: _FAILED,
-        errors.EngineOutOfMemory: _FAILED,
+        errors.EngineOutOfMemory: Answer(500, _SERVER, heals=False),  # it ran alone: the job itself is too large
         errors.EngineStopped: _UNAVAILABLE,  # another replica may still have an engine
         errors.EncodingError: _FAILED,
         errors.Cancelled: Answer(499, _INVALID),  # nginx's word for a client who left; nobody reads it
@@ -76,9 +80,6 @@ ANSWERS: Final[Mapping[type[TimbreError], Answer]] = MappingProxyType(
 
 RETRIED_STATUSES: Final = frozenset({429, 503})
 """Statuses that say when to come back."""
-
-PERMANENT_CONFLICT: Final = 409
-"""OpenAI's client retries 409 unless it is told not to; no conflict of ours heals by itself."""
 
 DEFAULT_RETRY_SECONDS: Final = 1.0
 """For what has no better prediction: about the time in which a load balancer notices that a pod is gone."""
@@ -101,12 +102,12 @@ def internal_error() -> TimbreError:
 
 def error_response(error: TimbreError, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The error as a response."""
-    status = answer(error).status
-    response = JSONResponse({"error": error_object(error)}, status_code=status, headers=headers)
-    if status in RETRIED_STATUSES:
+    row = answer(error)
+    response = JSONResponse({"error": error_object(error)}, status_code=row.status, headers=headers)
+    if row.status in RETRIED_STATUSES:
         seconds = getattr(error, "retry_after_seconds", DEFAULT_RETRY_SECONDS)
         response.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
         response.headers["retry-after-ms"] = str(max(1, math.ceil(seconds * 1000)))
-    if status == PERMANENT_CONFLICT:
+    if not row.heals:
         response.headers["x-should-retry"] = "false"
     return response

@@ -11,9 +11,8 @@ from timbre_server.service.catalogue import Model, ModelCatalogue
 OWNER = "timbre"
 
 
-def models_router(catalogue: ModelCatalogue) -> APIRouter:
-    """The routes for models."""
-    router = APIRouter(tags=["models"])
+def add_models(router: APIRouter, catalogue: ModelCatalogue) -> None:
+    """Adds the routes for models."""
 
     @router.get(MODELS_PATH)
     async def list_models() -> JSONResponse:
@@ -24,8 +23,6 @@ def models_router(catalogue: ModelCatalogue) -> APIRouter:
     async def retrieve_model(model: str) -> JSONResponse:
         """Retrieves one model."""
         return JSONResponse(_to_json(catalogue.model(model)))
-
-    return router
 
 
 def _to_json(model: Model) -> dict[str, object]:

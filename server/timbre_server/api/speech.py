@@ -41,9 +41,8 @@ class Speaker:
     """Where audio is encoded, off the event loop."""
 
 
-def speech_router(speaker: Speaker, *, tenant: str, max_upload_bytes: int) -> APIRouter:
-    """The route that speaks."""
-    router = APIRouter(tags=["speech"])
+def add_speech(router: APIRouter, speaker: Speaker, *, tenant: str, max_upload_bytes: int) -> None:
+    """Adds the route that speaks."""
 
     @router.post(SPEECH_PATH)
     async def create_speech(request: Request) -> Response:
@@ -52,8 +51,6 @@ def speech_router(speaker: Speaker, *, tenant: str, max_upload_bytes: int) -> AP
         body, wanted = await read_speech(request, tenant, max_reference_bytes=max_upload_bytes)
         speaker.catalogue.model(body.model)
         return SpokenResponse(speaker, body, wanted, started=started)
-
-    return router
 
 
 class SpokenResponse(Response):
@@ -103,7 +100,7 @@ class SpokenResponse(Response):
                 await _send_body(first, chunks, send)
             except TimbreError as error:
                 # Returning without an end makes the server close the connection.
-                _LOG.error("speech broke off: %s", error.code)
+                _LOG.error("speech broke off: %s", error.code, exc_info=error)
 
     async def _send_events(self, speech: Speech, encoded: EncodedSpeech, send: Send) -> None:
         async with aclosing(encoded.chunks()) as chunks:
@@ -114,7 +111,7 @@ class SpokenResponse(Response):
                 await _send_body(events.delta(first), (events.delta(chunk) async for chunk in chunks), send, more=True)
                 last = events.done(len(self._wanted.text), encoded.audio_seconds)
             except TimbreError as error:
-                _LOG.error("speech broke off: %s", error.code)
+                _LOG.error("speech broke off: %s", error.code, exc_info=error)
                 last = events.failed(error_object(error))
             await send({"type": "http.response.body", "body": last})
 

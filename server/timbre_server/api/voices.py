@@ -20,9 +20,8 @@ _KIND = "audio_sample"
 _TEXTS = frozenset({"consent", "type", "transcript"})
 
 
-def voices_router(voices: VoiceService, *, tenant: str, max_upload_bytes: int) -> APIRouter:
-    """The routes for voices."""
-    router = APIRouter(tags=["voices"])
+def add_voices(router: APIRouter, voices: VoiceService, *, tenant: str, max_upload_bytes: int) -> None:
+    """Adds the routes for voices."""
     one_voice = VOICES_PATH + "/{voice_id}"
     creation = FormSpec("audio_sample", max_upload_bytes, frozenset({"name"}), _TEXTS)
     replacement = FormSpec("audio_sample", max_upload_bytes, optional=_TEXTS)
@@ -58,8 +57,6 @@ def voices_router(voices: VoiceService, *, tenant: str, max_upload_bytes: int) -
         """Erases a voice."""
         await voices.delete(tenant, voice_id)
         return JSONResponse({"id": voice_id, "object": "audio.voice.deleted", "deleted": True})
-
-    return router
 
 
 def _upload(form: Form) -> VoiceUpload:
