@@ -18,7 +18,7 @@ from timbre_server.domain.pcm import Pcm
 from timbre_server.engine.speaker import SpeakerEncoder
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDINGS = sorted((ROOT / "examples" / "voices").glob("*.flac"))[:2]
+RECORDINGS = [ROOT / "examples" / "voices" / name for name in ("allison-female.flac", "librivox-male.flac")]
 OUT = ROOT / "demo-out"
 SENTENCE = "The north wind and the sun were arguing which of them was stronger, when a traveller came along."
 EMOTIONAL = "I can hardly believe it. We won the first prize!"

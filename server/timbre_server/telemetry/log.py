@@ -41,7 +41,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.propagate = False
-        logger.setLevel(level.upper())
+        logger.setLevel(level.upper() if name == ROOT else "WARNING")  # libraries chat at info
     logging.getLogger("uvicorn.access").disabled = True  # our own middleware writes the access line
     logging.captureWarnings(capture=True)
 
