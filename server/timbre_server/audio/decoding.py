@@ -18,7 +18,14 @@ from timbre_server.audio.decode_wire import LENGTH, MAX_HEAD_BYTES, ChildLimits,
 from timbre_server.audio.quantisation import from_int16, from_little_endian
 from timbre_server.domain.pcm import Pcm
 from timbre_server.domain.voice import CANONICAL_SAMPLE_RATE_HZ
-from timbre_server.errors import AudioRejected, AudioTooLarge, AudioTooLong, AudioUnreadable, ConfigurationError
+from timbre_server.errors import (
+    AudioRejected,
+    AudioTooLarge,
+    AudioTooLong,
+    AudioUnreadable,
+    ConfigurationError,
+    Unavailable,
+)
 
 _MIB: Final = 1024 * 1024
 
@@ -33,6 +40,9 @@ _ENVIRONMENT: Final = {
 }
 """The whole environment of a child: no secret of the server's is in it."""
 
+
+_DRAIN_SECONDS: Final = 1.0
+"""How long the pipes of a dead child may take to run dry; each holds 64 KiB."""
 
 _BROKEN: Final = "The recording could not be decoded; convert it to WAV and send it again."
 
@@ -89,6 +99,7 @@ class RecordingDecoder:
             AudioTooLarge: more bytes than allowed.
             AudioTooLong: more seconds than allowed; nothing is cut off.
             AudioUnreadable: no audio in a supported container, or decoding it broke a limit.
+            Unavailable: no process could be started.
         """
         if len(data) > self._limits.max_bytes:
             raise AudioTooLarge(f"The recording is larger than {_in_mib(self._limits.max_bytes)} MiB.", param=param)
@@ -108,16 +119,14 @@ class RecordingDecoder:
             ConfigurationError: no child answers here.
         """
         try:
-            head, _ = await self._ask_child(b"", param="")
-        except AudioUnreadable as error:
+            head, _ = await self._ask_child(b"", "")
+        except (AudioUnreadable, Unavailable) as error:
             raise ConfigurationError("The process that decodes recordings does not start here.") from error
-        assert head.failure is Failure.UNSUPPORTED
+        if head.failure is not Failure.UNSUPPORTED:
+            raise ConfigurationError("The process that decodes recordings is not ours.")
 
     async def _ask_child(self, data: bytes, param: str) -> tuple[Head, bytes]:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, *_CHILD, self._child_limits().to_argument(),
-            stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=_child_environment(),
-        )  # fmt: skip
+        child = await self._start()
         try:
             async with asyncio.timeout(self._limits.wall_seconds):
                 return await self._conversation(child, data)
@@ -126,6 +135,21 @@ class RecordingDecoder:
             raise AudioUnreadable(_BROKEN, param=param) from error
         finally:
             await _end(child)
+
+    async def _start(self) -> Process:
+        limits = self._limits
+        argument = ChildLimits(
+            limits.max_bytes, limits.max_seconds, limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds
+        ).to_argument()
+        try:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, *_CHILD, argument,
+                stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=_child_environment(),
+                start_new_session=True,  # so that one signal ends the child and whatever it started
+            )  # fmt: skip
+        except OSError as error:
+            # Out of processes or memory: the upload is not at fault.
+            raise Unavailable("Recordings cannot be decoded right now.") from error
 
     async def _conversation(self, child: Process, data: bytes) -> tuple[Head, bytes]:
         assert child.stdin is not None
@@ -143,12 +167,6 @@ class RecordingDecoder:
             raise ValueError("more samples than the child may send")
         return head, await child.stdout.readexactly(2 * head.samples)
 
-    def _child_limits(self) -> ChildLimits:
-        limits = self._limits
-        return ChildLimits(
-            limits.max_bytes, limits.max_seconds, limits.memory_bytes, limits.cpu_seconds, limits.wall_seconds
-        )
-
     def _rejection(self, failure: Failure, param: str) -> AudioRejected:
         if failure is Failure.TOO_LONG:
             message = f"The recording is longer than {self._limits.max_seconds:g} seconds; cut it."
@@ -157,12 +175,20 @@ class RecordingDecoder:
 
 
 async def _end(child: Process) -> None:
-    """Kills the child if it still runs, takes its exit status, and reads its pipes empty so that they close."""
+    """Kills what still runs of the child's session, takes its exit status, and lets its pipes close."""
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             # Not child.kill(): where the child has just ended by itself, that takes its exit status away from asyncio.
-            os.kill(child.pid, signal.SIGKILL)
-    await child.communicate()
+            os.killpg(child.pid, signal.SIGKILL)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.close()
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while await child.stdout.read(_MIB):
+                pass  # thrown away: nobody asked for it
+            await child.stdin.wait_closed()
+    await child.wait()
 
 
 def _child_environment() -> dict[str, str]:

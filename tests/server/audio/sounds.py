@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -140,4 +141,6 @@ def _frame(kind: FileKind, samples: Samples) -> av.AudioFrame:
     array = np.tile(converted, (channels, 1)) if planar else np.repeat(converted, channels)[np.newaxis]
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(array), format=kind.sample_format, layout=kind.channels)
     frame.sample_rate = kind.rate_hz
+    frame.time_base = Fraction(1, kind.rate_hz)
+    frame.pts = 0
     return frame
