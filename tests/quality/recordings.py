@@ -11,7 +11,7 @@ import numpy as np
 from timbre_server.domain.pcm import Pcm
 
 ROOT: Final = Path(__file__).parents[2]
-FOLDERS: Final = (ROOT / "examples" / "voices", ROOT / "tests" / "quality" / "recordings")
+FOLDERS: Final = (ROOT / "examples" / "voices", ROOT / "tests" / "quality" / "takes")
 
 
 def path(name: str) -> Path:
