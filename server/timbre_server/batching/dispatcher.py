@@ -173,6 +173,9 @@ class BatchingDispatcher:
                 self._waiting = [job for job in self._waiting if job not in taken]
                 return batch.jobs
             self._news.clear()
+            if batch.wake_at is None:
+                await self._news.wait()
+                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(batch.wake_at):
                     await self._news.wait()

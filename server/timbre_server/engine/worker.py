@@ -34,6 +34,7 @@ class ThreadEngineWorker:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._descriptor = engine.descriptor
         self._calls: SimpleQueue[_Call[Any] | None] = SimpleQueue()
         self._door = threading.Lock()
         """Held while a call is queued and while the thread leaves, so that no call is queued behind its back."""
@@ -43,7 +44,7 @@ class ThreadEngineWorker:
 
     @property
     def descriptor(self) -> EngineDescriptor:
-        return self._engine.descriptor
+        return self._descriptor
 
     @property
     def engine(self) -> Engine:
@@ -60,6 +61,7 @@ class ThreadEngineWorker:
         call: _Call[Piece] = _Call(
             lambda: self._engine.synthesize(batch, lambda index: call.abandoned or cancelled(index)),
             asyncio.get_running_loop(),
+            streams=self._descriptor.streams,
         )
         self._submit(call)
         try:
@@ -83,7 +85,7 @@ class ThreadEngineWorker:
 
     async def _result(self, function: Callable[[], T]) -> T:
         """What ``function`` returns (never None), called in the engine's thread."""
-        call = _Call(lambda: [function()], asyncio.get_running_loop())
+        call = _Call(lambda: [function()], asyncio.get_running_loop(), streams=False)
         self._submit(call)
         try:
             result = await call.next_item()
@@ -129,11 +131,19 @@ class ThreadEngineWorker:
 
 
 class _Call(Generic[T]):
-    """One call of the engine on its way between the loop, which awaits it, and the thread, which runs it."""
+    """One call of the engine on its way between the loop, which awaits it, and the thread, which runs it.
 
-    def __init__(self, source: Callable[[], Iterable[T]], loop: asyncio.AbstractEventLoop) -> None:
+    If it ``streams``, each item hops to the loop as soon as it is made.  Otherwise all items come at the end
+    anyhow and hop together: a hop for each would let the loop's readers compete with the engine for the
+    interpreter just when the next batch should start (1.5 ms of 52 ms for 16 pieces).
+    """
+
+    def __init__(self, source: Callable[[], Iterable[T]], loop: asyncio.AbstractEventLoop, *, streams: bool) -> None:
         self._source = source
         self._loop = loop
+        self._streams = streams
+        self._held: list[T] = []
+        """Items that wait in the thread for the end of the call."""
         self._arrived: deque[T] = deque()
         self._news = asyncio.Event()
         self._over = False
@@ -160,13 +170,16 @@ class _Call(Generic[T]):
             if hasattr(source, "close"):
                 stack.callback(source.close)
             for item in source:
-                self._hop(self._arrive, item)
+                if self._streams:
+                    self._hop(self._arrive, item)
+                else:
+                    self._held.append(item)
                 if self.abandoned:
                     return
 
     def end(self, error: TimbreError | None) -> None:
         """No item follows."""
-        self._hop(self._finish, error)
+        self._hop(self._finish, error, self._held)
 
     async def next_item(self) -> T | None:
         """What the source yields next; None after the last.  Raises: the error that ended it."""
@@ -186,18 +199,19 @@ class _Call(Generic[T]):
             self._news.clear()
             await self._news.wait()
 
-    def _hop(self, function: Callable[..., None], argument: object) -> None:
+    def _hop(self, function: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any longer
-            self._loop.call_soon_threadsafe(function, argument)
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     def _arrive(self, item: T) -> None:
         self._arrived.append(item)
         self._news.set()
 
-    def _finish(self, error: TimbreError | None) -> None:
+    def _finish(self, error: TimbreError | None, held: Sequence[T]) -> None:
         if not self._over:
             self._over = True
             self._error = error
+            self._arrived.extend(held)
         self._news.set()
 
 
