@@ -7,9 +7,9 @@ from pathlib import Path
 from threading import Thread
 
 import numpy as np
+
 from benchmarks.measuring import Bar, Client, Result, median, pin_to_core, pss_mib, quantile
 from examples.local_server import LocalServer
-
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.engine.stub import StubEngine
 from timbre_server.ports import Utterance

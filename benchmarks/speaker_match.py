@@ -28,8 +28,8 @@ import av
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from tests.quality.recordings import read
 
+from tests.quality.recordings import read
 from timbre_server.domain.pcm import Pcm, Samples
 from timbre_server.engine.speaker import SpeakerEncoder
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+
 from tests.virtual_time import Deadlock, in_virtual_time
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.quality.judge import SpeakerJudge
 from tests.quality.recordings import load
 

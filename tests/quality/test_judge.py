@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soxr
+
 from tests.quality.judge import SpeakerJudge, cepstra
 from tests.quality.recordings import load
-
 from timbre_server.domain.pcm import Pcm
 
 SPEAKERS = ("librivox-male", "allison-female", "carlo-male-italian")

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+
 from tests.quality.recordings import FOLDERS, ROOT, load
 
 NAMES = sorted(file.stem for folder in FOLDERS for file in folder.glob("*.flac"))

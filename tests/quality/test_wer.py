@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.quality.recordings import load
 from tests.quality.wer import transcribe, word_error_rate
 

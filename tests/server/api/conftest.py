@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 from openai import OpenAI
+
 from tests.server.api.served import Served, running
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import httpx2
 import uvicorn
 from openai import OpenAI
-from tests.server.service.parts import Parts, built_parts
 
+from tests.server.service.parts import Parts, built_parts
 from timbre_server.api.application import ApiOptions, Services, create_api
 from timbre_server.engine.stub import StubEngine
 from timbre_server.service.catalogue import ModelCatalogue

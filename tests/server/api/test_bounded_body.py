@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 from starlette.types import Message
-from tests.server.api.served import MAX_UPLOAD_BYTES, Served
 
+from tests.server.api.served import MAX_UPLOAD_BYTES, Served
 from timbre_server.api.application import ApiOptions
 from timbre_server.api.bounded_body import DISCARD_BYTES, BoundedBody
 from timbre_server.errors import BodyTooLarge

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import openai
 import pytest
 from openai import OpenAI
+
 from tests.server.api.served import Served, running
 from tests.server.service.parts import HER_VOICE, HIS_OTHER_TAKE, HIS_VOICE, NOW, recorded
 

@@ -8,8 +8,8 @@ import re
 
 import httpx2
 import pytest
-from tests.server.api.served import Served, running
 
+from tests.server.api.served import Served, running
 from timbre_server.api.edge import Edge
 from timbre_server.service.lifecycle import Lifecycle, State
 from timbre_server.telemetry.metrics import Metrics

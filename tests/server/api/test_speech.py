@@ -15,10 +15,10 @@ import numpy as np
 import openai
 import pytest
 from openai import OpenAI
+
 from tests.server.api.heard import heard, tone_hz
 from tests.server.api.served import Gate, Served, running
 from tests.server.service.parts import HIS_VOICE, recorded
-
 from timbre_server.audio.encoding import CONTENT_TYPES
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.engine.stub import SECONDS_PER_CHARACTER, StubEngine

@@ -6,10 +6,10 @@ import httpx2
 import openai
 import pytest
 from openai import OpenAI
+
 from tests.server.api.heard import heard, tone_hz
 from tests.server.api.served import MAX_UPLOAD_BYTES, Served
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, NOW, recorded
-
 from timbre_server.domain.speech import AudioFormat
 
 VOICES = "/v1/audio/voices"

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from examples.local_server import SERVER, LocalServer
 
 STUB = {"ENGINE__NAME": "stub", "ENGINE__OPTIONS": '{"fixed_seconds": 0.05, "per_job_seconds": 0.01}'}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from tests.server.audio.sounds import snr_db, tone, voice
 
+from tests.server.audio.sounds import snr_db, tone, voice
 from timbre_server.audio.canonical import CanonicalStream, canonical, digest_of
 from timbre_server.audio.quantisation import from_int16
 

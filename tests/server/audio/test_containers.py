@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.server.audio.sounds import FILE_KINDS, tone, write_file
 
+from tests.server.audio.sounds import FILE_KINDS, tone, write_file
 from timbre_server.audio.containers import AAC, FLAC, MP3, MP4, OGG, WAV, WEBM, Container, container_of
 
 EXPECTED = {

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.server.audio.sounds import FILE_KINDS, FileKind, tone, write_file
 
+from tests.server.audio.sounds import FILE_KINDS, FileKind, tone, write_file
 from timbre_server.audio.decode_child import Undecodable, decode, mono
 from timbre_server.audio.decode_wire import ChildLimits, Failure
 from timbre_server.audio.raw_encoder import wav_header

@@ -15,8 +15,8 @@ import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.server.audio.sounds import FILE_KINDS, RATE_HZ, FileKind, lag_samples, snr_db, voice, write_file
 
+from tests.server.audio.sounds import FILE_KINDS, RATE_HZ, FileKind, lag_samples, snr_db, voice, write_file
 from timbre_server.audio.canonical import digest_of
 from timbre_server.audio.decode_wire import Head
 from timbre_server.audio.decoding import DecodeLimits, RecordingDecoder

@@ -10,8 +10,8 @@ import pytest
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.server.audio.sounds import RATE_HZ, heard, lag_samples, pieces, snr_db, tone, voice
 
+from tests.server.audio.sounds import RATE_HZ, heard, lag_samples, pieces, snr_db, tone, voice
 from timbre_server.audio.encoding import CONTENT_TYPES, encode, open_encoder
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat

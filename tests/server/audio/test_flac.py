@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.server.audio.sounds import tone, voice
 
+from tests.server.audio.sounds import tone, voice
 from timbre_server.audio.canonical import canonical, digest_of
 from timbre_server.audio.encoding import encode
 from timbre_server.audio.flac import from_flac, to_flac

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.server.audio.sounds import pieces, snr_db, tone
 
+from tests.server.audio.sounds import pieces, snr_db, tone
 from timbre_server.audio.resampling import Resampler
 from timbre_server.domain.pcm import Samples
 

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from tests.server.audio.sounds import tone, voice
 
+from tests.server.audio.sounds import tone, voice
 from timbre_server.audio.canonical import canonical
 from timbre_server.audio.speech_checks import check_speech, clipped_share, speech_level_dbfs
 from timbre_server.domain.pcm import Pcm, Samples

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.server.audio.sounds import RATE_HZ, pieces, tone, voice
 
+from tests.server.audio.sounds import RATE_HZ, pieces, tone, voice
 from timbre_server.audio.stretch import Stretch
 from timbre_server.domain.pcm import Samples
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.server.audio.sounds import voice
 
+from tests.server.audio.sounds import voice
 from timbre_server.audio.quantisation import to_int16
 from timbre_server.audio.voicing import voiced_seconds
 from timbre_server.domain.pcm import Samples

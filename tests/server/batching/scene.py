@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from tests.server.batching.virtual_worker import VirtualWorker
 from tests.server.engine.speech import an_utterance
-
 from timbre_server.batching import BatchingDispatcher, Limits, WorkKind
 from timbre_server.domain.pcm import Samples
 from timbre_server.engine.stub import StubEngine

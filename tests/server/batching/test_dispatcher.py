@@ -6,10 +6,10 @@ import asyncio
 
 import numpy as np
 import pytest
+
 from tests.server.batching.scene import a_scene
 from tests.server.engine.speech import a_reference
 from tests.virtual_time import in_virtual_time
-
 from timbre_server.batching import Limits, WorkKind
 from timbre_server.engine.stub import StubEngine
 from timbre_server.errors import AudioTooShort, EngineStopped, Overloaded
@@ -138,6 +138,20 @@ async def test_a_request_whose_client_left_costs_nothing() -> None:
 
 
 @in_virtual_time
+async def test_who_left_takes_no_place_in_a_batch() -> None:
+    async with a_scene(limits=Limits(max_batch_size=2)) as scene:
+        scene.request("Busy.")
+        leaves = scene.request("Leaves.", after=0.001)
+        scene.request("Stays.", after=0.002)
+        scene.request("Stays too.", after=0.003)
+        await asyncio.sleep(0.01)
+        leaves.cancel()
+        await asyncio.sleep(1.0)
+
+    assert scene.batches() == [("Busy.",), ("Stays.", "Stays too.")]
+
+
+@in_virtual_time
 async def test_a_client_that_leaves_ends_its_job_at_the_next_piece() -> None:
     async with a_scene(StubEngine(fixed_seconds=1.0, pieces=10)) as scene:
         stream = scene.dispatcher.speak(scene.row("Hello there."), permit=scene.dispatcher.admit(1.0))
@@ -218,6 +232,18 @@ async def test_an_extraction_nobody_waits_for_is_dropped() -> None:
 
 
 @in_virtual_time
+async def test_who_leaves_a_running_extraction_does_not_disturb_the_others() -> None:
+    async with a_scene() as scene:
+        leaves, stays = (asyncio.ensure_future(scene.dispatcher.extract(a_reference())) for _ in range(2))
+        await asyncio.sleep(0.01)
+        leaves.cancel()
+
+        assert await stays
+        assert len(scene.batches("voices")) == 1
+        assert (await scene.request("Well.")).error is None
+
+
+@in_virtual_time
 async def test_a_bad_reference_fails_alone() -> None:
     async with a_scene() as scene:
         scene.request("Busy.")
@@ -268,6 +294,45 @@ async def test_pending_work_falls_as_sentences_finish() -> None:
 
 
 @in_virtual_time
+async def test_pending_work_is_told_in_time_at_the_engine_and_not_in_promises() -> None:
+    async with a_scene() as scene:
+        for number in range(32):
+            scene.request(f"Number {number}.")
+        await scene.heard()
+        permit = scene.dispatcher.admit(16 * 0.022)
+
+        assert scene.dispatcher.pending_work_seconds == pytest.approx(0.052, rel=0.01)
+        permit.release()
+
+
+@in_virtual_time
+async def test_what_failed_teaches_nothing_about_costs() -> None:
+    async with a_scene() as scene:
+        await scene.request("[fail]")
+        permit = scene.dispatcher.admit(1.0)
+
+        assert scene.dispatcher.pending_work_seconds == 1.0
+        permit.release()
+
+
+@in_virtual_time
+async def test_a_permit_is_released_when_the_engine_is_done_however_slow_the_reader_is() -> None:
+    class APermit:
+        released = False
+
+        def release(self) -> None:
+            self.released = True
+
+    permit = APermit()
+    async with a_scene() as scene:
+        unread = scene.dispatcher.speak(scene.row("One.", "Two."), permit=permit)
+        await scene.dispatcher.drained()
+
+        assert permit.released
+        assert len([samples async for samples in unread]) == 2
+
+
+@in_virtual_time
 async def test_who_does_not_fit_is_told_when_it_would() -> None:
     async with a_scene(StubEngine(fixed_seconds=1.0, per_job_seconds=0.0), max_pending_seconds=3.0) as scene:
         for _ in range(3):
@@ -295,6 +360,7 @@ async def test_drained_waits_for_all_work() -> None:
 @in_virtual_time
 async def test_stop_fails_everybody_who_waits() -> None:
     async with a_scene() as scene:
+        permit = scene.dispatcher.admit(1.0)
         speaking = scene.request("One.", "Two.")
         waiting = scene.request("Waits.", after=0.001)
         extraction = asyncio.ensure_future(scene.dispatcher.extract(a_reference()))
@@ -309,5 +375,7 @@ async def test_stop_fails_everybody_who_waits() -> None:
             await scene.dispatcher.extract(a_reference())
         with pytest.raises(EngineStopped):
             scene.dispatcher.admit(1.0)
+        with pytest.raises(EngineStopped):
+            await anext(scene.dispatcher.speak(scene.row("Too late."), permit=permit))
         assert scene.dispatcher.health() == "the engine has stopped"
         assert scene.dispatcher.pending_requests == 0

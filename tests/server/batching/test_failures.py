@@ -6,10 +6,10 @@ import asyncio
 
 import numpy as np
 import pytest
+
 from tests.server.batching.scene import a_scene
 from tests.server.engine.speech import a_reference
 from tests.virtual_time import in_virtual_time
-
 from timbre_server.batching import Limits
 from timbre_server.engine.stub import StubEngine
 from timbre_server.errors import EngineError, EngineOutOfMemory, EngineStopped
@@ -105,6 +105,19 @@ async def test_a_batch_too_large_for_memory_is_halved_and_so_are_the_next_ones()
 
     assert [reader.error for reader in heard] == [None] * 8
     assert [len(batch) for batch in scene.batches()] == [8, 4, 4, 4, 4]
+
+
+@in_virtual_time
+async def test_one_job_too_large_for_memory_halves_the_next_batches_once_and_not_at_each_try() -> None:
+    async with a_scene() as scene:
+        for number in range(8):
+            scene.request("[oom]" if number == 3 else f"Innocent {number}.")
+        await scene.heard()
+        for number in range(8):
+            scene.request(f"Again {number}.")
+        await scene.heard()
+
+    assert [len(batch) for batch in scene.batches()[-2:]] == [4, 4]
 
 
 @in_virtual_time

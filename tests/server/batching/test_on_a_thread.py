@@ -6,8 +6,8 @@ import asyncio
 import random
 
 import numpy as np
-from tests.server.engine.speech import a_reference, an_utterance, nobody_left
 
+from tests.server.engine.speech import a_reference, an_utterance, nobody_left
 from timbre_server.batching import BatchingDispatcher
 from timbre_server.engine.stub import StubEngine
 from timbre_server.engine.worker import ThreadEngineWorker

@@ -6,9 +6,9 @@ import asyncio
 
 import numpy as np
 import pytest
+
 from tests.server.engine.speech import an_utterance
 from tests.virtual_time import in_virtual_time
-
 from timbre_server.batching.admission import Ledger
 from timbre_server.batching.costs import MeasuredCosts
 from timbre_server.batching.rows import MAX_OPEN_JOBS, Row, SpeechJob
@@ -93,6 +93,18 @@ async def test_an_empty_piece_is_not_handed_out() -> None:
     job.receive(a_piece(0.0, length=0), 1.0)
 
     assert await row.read(2) == [1.0]
+
+
+@in_virtual_time
+async def test_what_comes_after_the_last_piece_is_not_handed_out() -> None:
+    row = ARow(2)
+    first, second = started(row)
+    first.receive(a_piece(1.0), 1.0)
+    first.receive(a_piece(2.0), 1.0)
+
+    assert not row.finished
+    second.receive(a_piece(3.0), 1.0)
+    assert await row.read(3) == [1.0, 3.0]
 
 
 @in_virtual_time

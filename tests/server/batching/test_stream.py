@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+
 from tests.server.batching.scene import Scene, a_scene
 from tests.virtual_time import in_virtual_time
-
 from timbre_server.batching.stream import SpeechStream
 from timbre_server.engine.stub import StubEngine
 

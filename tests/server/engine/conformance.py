@@ -19,9 +19,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import soxr
+
 from tests.quality import recordings
 from tests.server.engine.speech import left, nobody_left
-
 from timbre_server.domain.pcm import Pcm, Samples
 from timbre_server.domain.speech import NEUTRAL, SpeechParameters
 from timbre_server.domain.voice import CANONICAL_SAMPLE_RATE_HZ, Features, Reference

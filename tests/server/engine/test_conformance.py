@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.server.engine.conformance import EngineConformance
-
 from timbre_server.engine.embedded import EmbeddedEngine
 from timbre_server.engine.stub import StubEngine
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.server.engine.speech import a_reference, an_utterance, left, nobody_left
 
+from tests.server.engine.speech import a_reference, an_utterance, left, nobody_left
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.engine.stub import SAMPLE_RATE_HZ, StubEngine

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 
 import numpy as np
 import pytest
-from tests.server.engine.speech import a_reference, an_utterance, nobody_left
 
+from tests.server.engine.speech import a_reference, an_utterance, nobody_left
 from timbre_server.engine.stub import StubEngine
 from timbre_server.engine.worker import ThreadEngineWorker
 from timbre_server.errors import AudioTooShort, EngineError, EngineOutOfMemory, EngineStopped
@@ -151,6 +152,58 @@ async def test_closing_the_iterator_ends_the_batch_at_its_next_piece() -> None:
         await pieces.aclose()
 
         assert ended.is_set()
+
+
+async def test_an_engine_that_never_asks_is_stopped_at_its_next_piece() -> None:
+    engine = an_engine(pieces=2)
+
+    def talkative(_batch: object, _cancelled: object) -> Iterator[Piece]:
+        while True:
+            yield Piece(0, np.zeros(1, np.float32), last=False)
+
+    engine.synthesize = talkative
+    async with started(engine) as worker:
+        pieces = worker.synthesize([an_utterance(engine, "Hello.")], nobody_left)
+        await anext(pieces)
+        await pieces.aclose()
+
+        assert worker.health() is None
+
+
+async def test_an_engine_that_asks_between_pieces_learns_that_everybody_has_left() -> None:
+    engine = an_engine(pieces=2)
+
+    def thorough(_batch: object, cancelled: Callable[[int], bool]) -> Iterator[Piece]:
+        yield Piece(0, np.zeros(1, np.float32), last=False)
+        while not cancelled(0):
+            pass
+        yield Piece(0, np.zeros(1, np.float32), last=True)
+
+    engine.synthesize = thorough
+    async with started(engine) as worker:
+        pieces = worker.synthesize([an_utterance(engine, "Hello.")], nobody_left)
+        await anext(pieces)
+        await pieces.aclose()
+
+        assert worker.health() is None
+
+
+async def test_an_error_does_not_keep_the_engines_arrays_alive() -> None:
+    tensors: list[weakref.ref[np.ndarray]] = []
+    engine = an_engine()
+
+    def fail(_references: object) -> None:
+        tensor = np.zeros(1000)
+        tensors.append(weakref.ref(tensor))
+        raise MemoryError
+
+    engine.encode = fail
+    async with started(engine) as worker:
+        with pytest.raises(EngineOutOfMemory) as caught:
+            await worker.encode([a_reference()])
+
+    assert caught.value.__cause__ is not None
+    assert tensors[0]() is None
 
 
 async def test_who_is_closed_in_the_queue_never_runs() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.server.service.parts import Parts, built_parts
 
+from tests.server.service.parts import Parts, built_parts
 from timbre_server.engine.stub import StubEngine
 
 

@@ -9,7 +9,6 @@ from functools import cache
 from itertools import count
 
 from tests.quality import recordings
-
 from timbre_server.audio.decoding import DecodeLimits, RecordingDecoder
 from timbre_server.batching import BatchingDispatcher
 from timbre_server.engine.speaker import SpeakerEncoder

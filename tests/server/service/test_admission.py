@@ -6,8 +6,8 @@ import asyncio
 
 import numpy as np
 import pytest
-from tests.server.service.parts import Parts, built_parts
 
+from tests.server.service.parts import Parts, built_parts
 from timbre_server.domain.pcm import Pcm
 from timbre_server.domain.voice import Reference
 from timbre_server.engine.stub import StubEngine

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.server.service.parts import HIS_VOICE, NOW, Parts, recorded, verifier
 
+from tests.server.service.parts import HIS_VOICE, NOW, Parts, recorded, verifier
 from timbre_server.audio.flac import from_flac
 from timbre_server.errors import AudioUnreadable, ConsentNotFound, InvalidValue
 

@@ -7,8 +7,8 @@ from contextlib import aclosing
 
 import numpy as np
 import pytest
-from tests.server.service.parts import HER_VOICE, HIS_VOICE, Parts, built_parts, recorded
 
+from tests.server.service.parts import HER_VOICE, HIS_VOICE, Parts, built_parts, recorded
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.engine.stub import SAMPLE_RATE_HZ, SECONDS_PER_CHARACTER, StubEngine

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.server.service.parts import HER_VOICE, HIS_OTHER_TAKE, HIS_VOICE, NOW, Parts, recorded
 
+from tests.server.service.parts import HER_VOICE, HIS_OTHER_TAKE, HIS_VOICE, NOW, Parts, recorded
 from timbre_server.audio.flac import from_flac
 from timbre_server.errors import (
     AudioTooShort,

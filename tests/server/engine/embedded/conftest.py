@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import soxr
-from tests.quality import recordings
 
+from tests.quality import recordings
 from timbre_server.domain.pcm import Pcm, Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.domain.voice import CANONICAL_SAMPLE_RATE_HZ, Features, Reference

@@ -11,9 +11,9 @@ import pytest
 import soxr
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.quality.recordings import ROOT, load
 
 import timbre_server.engine.speaker
+from tests.quality.recordings import ROOT, load
 from timbre_server.domain.pcm import Pcm
 from timbre_server.engine.speaker import EMBEDDING_SIZE, SpeakerEncoder
 from timbre_server.engine.speaker.encoder import PARTIAL_FRAMES, mel_partials, partial_starts

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tests.quality.recordings import load
 
+from tests.quality.recordings import load
 from timbre_server.engine.speaker import SpeakerEncoder, lazy
 from timbre_server.engine.speaker.lazy import LazySpeakerVerifier
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.quality.recordings import load
 
+from tests.quality.recordings import load
 from timbre_server.engine.speaker.silence import WINDOW, cut_pauses, voiced_windows
 
 SECOND = 16_000
