@@ -112,9 +112,7 @@ class ThreadEngineWorker:
 
     def _run_next(self) -> None:
         call = self._calls.get()
-        if call is not None and self._stopping:
-            call.end(EngineStopped("the engine has stopped"))
-        elif call is not None:
+        if call is not None:
             call.run()
 
     def _leave(self) -> None:
