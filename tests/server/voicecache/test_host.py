@@ -7,22 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tests.server.voicecache.descriptors import DESCRIPTOR
 from timbre_server.domain.pcm import Pcm
 from timbre_server.domain.voice import Features, Reference
 from timbre_server.errors import EngineError
-from timbre_server.ports import EngineDescriptor, TensorSpec
 from timbre_server.voicecache import HostFeatureCache
 
-DESCRIPTOR = EngineDescriptor(
-    name="stub",
-    model_id="model",
-    revision="1",
-    encoder_id="encoder",
-    encoder_config_hash="cafe",
-    sample_rate_hz=24_000,
-    feature_spec={"vector": TensorSpec("float32", (25,))},
-    feature_bytes_per_second=100.0,
-)
 ENTRY_BYTES = 100
 
 

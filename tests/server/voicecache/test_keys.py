@@ -5,19 +5,9 @@ from typing import Any
 
 import pytest
 
-from timbre_server.ports import EngineDescriptor, TensorSpec
+from tests.server.voicecache.descriptors import DESCRIPTOR
+from timbre_server.ports import TensorSpec
 from timbre_server.voicecache import feature_key
-
-DESCRIPTOR = EngineDescriptor(
-    name="stub",
-    model_id="model",
-    revision="1",
-    encoder_id="encoder",
-    encoder_config_hash="cafe",
-    sample_rate_hz=24_000,
-    feature_spec={"embedding": TensorSpec("float32", (256,))},
-    feature_bytes_per_second=100.0,
-)
 
 
 @pytest.mark.parametrize(
