@@ -63,7 +63,7 @@ def conversion_to(features: Features, baseline: Baseline, prosody: Prosody) -> C
     median_hz, spread = (float(value) for value in features["f0_stats"][:2])
     warp = float(features["warp"][0])
     source = envelope.warped(baseline.mean_envelopes, warp)
-    bias = features["cep_mean"] - source @ envelope.COSINES.T
+    bias = features["cep_mean"] + features["map_bias"] - source @ envelope.COSINES.T
     gains = _without_rumble(np.clip(bias @ envelope.COSINES, -MAX_GAIN, MAX_GAIN).astype(np.float32))
     gains += tilt(prosody.tilt_db_per_octave, envelope.BAND_HZ)
     level = _gain_to_target(envelope.warped(baseline.envelopes, warp), gains, baseline.voicing)
@@ -99,15 +99,16 @@ def converted_f0(frames: Frames, conversion: Conversion) -> Floats:
 def convert(frames: Frames, f0_hz: Floats, conversion: Conversion, blocks: Iterator[slice]) -> Iterator[Frames]:
     """The frames in the target's voice, block by block; ``f0_hz`` is their converted fundamental."""
     voicing = _smoothed_voicing(frames)
-    # A denser train of harmonics carries more power, which its magnitudes give back.
-    density = np.where(frames.voiced, 0.5 * np.log(np.maximum(f0_hz, 1) / np.maximum(frames.f0_hz, 1)), 0)
+    # Harmonics further apart carry less power together, which each of them makes up for.
+    rise = np.maximum(f0_hz, 1) / np.maximum(frames.f0_hz, 1)
+    density = np.where(frames.voiced, 0.5 * np.log(rise), 0).astype(np.float32)
     for block in blocks:
         here, share = frames[block], voicing[block]
         gain = conversion.voiced_gain[:, None] * share + conversion.unvoiced_gain[:, None] * (1 - share)
         yield Frames(
-            harmonic=_warped(here.harmonic, conversion.warp) + gain + density[block].astype(np.float32),
+            harmonic=np.asarray(_warped(here.harmonic, conversion.warp) + gain + density[block], np.float32),
             harmonic_phase=here.harmonic_phase,
-            residual=_warped(here.residual, conversion.warp) + gain,
+            residual=np.asarray(_warped(here.residual, conversion.warp) + gain, np.float32),
             residual_phase=here.residual_phase,
             f0_hz=f0_hz[block],
         )

@@ -30,11 +30,12 @@ PITCH_RANGE_SEMITONES: Final = (-12.0, 12.0)
 MAX_BATCH: Final = 4
 """On a CPU a batch costs the sum of its jobs: it only lets four voices begin at once."""
 
-# Seconds of one core of 2 GHz class (benchmarks/embedded_engine.py), with a third in reserve.
-_SECONDS_PER_JOB: Final = 0.004
-_SECONDS_PER_CHARACTER: Final = 0.0008
-_SECONDS_PER_EXTRACTION: Final = 0.02
-_SECONDS_PER_REFERENCE_SECOND: Final = 0.03
+# Measured with benchmarks/embedded_engine.py's engine on one core of a 2-core cloud machine: 4.8 ms per job and
+# 0.28 ms per character at speed 1; 65 ms per extraction and 9 ms per second of reference.  A quarter in reserve.
+_SECONDS_PER_JOB: Final = 0.006
+_SECONDS_PER_CHARACTER: Final = 0.00035
+_SECONDS_PER_EXTRACTION: Final = 0.08
+_SECONDS_PER_REFERENCE_SECOND: Final = 0.011
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,7 @@ def power_of(envelope: Floats) -> NDArray[np.float64]:
     """Mean square of the waveform of each frame, shape [frames]: what the bands of ``envelope`` sum to."""
     # Parseval for one-sided spectra: 2 * sum(power) / (WINDOW * sum of the squared window).
     scale = 2 / (WINDOW * float(np.square(HANN).sum()))
-    return np.asarray(np.exp(2 * envelope.astype(np.float64)) @ _BAND_BINS * scale)
+    return np.asarray(np.exp(2 * envelope.astype(np.float64)) @ _BAND_BINS * scale, np.float64)
 
 
 def over_bins(bands: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 
 from timbre_server.domain.pcm import Array, Pcm, Samples
 from timbre_server.domain.voice import Features
-from timbre_server.engine.embedded import conversion, envelope
+from timbre_server.engine.embedded import calibration, conversion, envelope
 from timbre_server.engine.embedded.analysis import Analysis, analyse
 from timbre_server.engine.embedded.baseline import Baseline
 from timbre_server.engine.embedded.envelope import BANDS, CEPSTRA
@@ -35,12 +35,14 @@ FEATURE_SPEC: Final[Mapping[str, TensorSpec]] = MappingProxyType(
         "f0_stats": TensorSpec("float32", (4,)),
         "cep_mean": TensorSpec("float32", (2, CEPSTRA)),
         "cep_cov": TensorSpec("float32", (2, CEPSTRA, CEPSTRA)),
+        "map_bias": TensorSpec("float32", (2, CEPSTRA)),
         "warp": TensorSpec("float32", (1,)),
     }
 )
 """``f0_contour``: Hz, 80 per second, 0 where unvoiced.  ``envelope``: see ``envelope``, at the level of the base
 voice.  ``f0_stats``: median in Hz, robust standard deviation of ln F0, share of voiced frames, level in dBFS.
-``cep_*``: cosine transform of the voiced and the unvoiced frames' envelopes.  ``warp``: see ``Conversion``."""
+``cep_*``: cosine transform of the voiced and the unvoiced frames' envelopes.  ``map_bias``: see
+``calibration``.  ``warp``: see ``Conversion``."""
 
 BYTES_PER_SECOND: Final = FRAMES_PER_SECOND * 2.0 * (BANDS + 1)
 """Of contour and envelopes; the rest is 6 KB whatever the length."""
@@ -66,7 +68,9 @@ def extract(samples: Samples, baseline: Baseline, verifier: SpeakerVerifier) -> 
     level = np.float32((baseline.level_dbfs - analysis.level_dbfs) * np.log(10) / 20)
     levelled = Analysis(analysis.f0_hz, analysis.envelopes + level, analysis.active)
     features = _features(levelled, analysis.level_dbfs, baseline)
-    return frozen({**features, "speaker_embedding": verifier.embed(Pcm(samples, SAMPLE_RATE_HZ))})
+    features["map_bias"] = calibration.missed(features, baseline)
+    features["speaker_embedding"] = verifier.embed(Pcm(samples, SAMPLE_RATE_HZ))
+    return frozen(features)
 
 
 def frozen(features: Mapping[str, Array]) -> Features:
@@ -86,7 +90,7 @@ def frozen(features: Mapping[str, Array]) -> Features:
 
 
 def _features(analysis: Analysis, level_dbfs: float, baseline: Baseline) -> dict[str, Array]:
-    """Everything but the embedding; the analysis is at the level of the base voice."""
+    """Everything but embedding and correction; the analysis is at the level of the base voice."""
     median, spread = analysis.log_f0
     warp = conversion.warp_for(median, baseline.log_f0_median)
     means = _completed(analysis, envelope.warped(baseline.mean_envelopes, warp))
@@ -95,6 +99,7 @@ def _features(analysis: Analysis, level_dbfs: float, baseline: Baseline) -> dict
         "envelope": analysis.envelopes,
         "f0_stats": np.asarray([np.exp(median), spread, analysis.voiced.mean(), level_dbfs]),
         "cep_mean": means @ envelope.COSINES.T,
+        "map_bias": np.zeros((2, CEPSTRA), np.float32),
         "cep_cov": np.stack([_covariance(analysis.envelopes[mask]) for mask in (analysis.voiced, analysis.unvoiced)]),
         "warp": np.asarray([warp]),
     }
@@ -105,11 +110,11 @@ def _completed(analysis: Analysis, base_means: Floats) -> Floats:
     means = analysis.mean_envelopes()
     loud = np.percentile(analysis.envelopes[analysis.active], _LOUD_PERCENTILE, axis=0)
     heard = np.flatnonzero(loud > loud.max() - _SILENT_DB * np.log(10) / 20)
-    top = int(heard[-1]) - 1  # the topmost band that is heard may be cut in half
+    top = max(0, int(heard[-1]) - 1)  # the topmost band that is heard may be cut in half
     if top >= BANDS - 2:
         return means
     step = means[:, top, None] - base_means[:, top, None]
-    return np.concatenate([means[:, : top + 1], base_means[:, top + 1 :] + step], axis=1)
+    return np.asarray(np.concatenate([means[:, : top + 1], base_means[:, top + 1 :] + step], axis=1), np.float32)
 
 
 def _covariance(envelopes: Floats) -> Floats:

@@ -77,6 +77,7 @@ def _features(variant: Variant, baseline: Baseline) -> Features:
             "envelope": np.zeros((0, BANDS)),
             "f0_stats": np.asarray([median_hz, baseline.log_f0_spread * variant.range, 1.0, baseline.level_dbfs]),
             "cep_mean": means @ envelope.COSINES.T,
+            "map_bias": np.zeros((2, CEPSTRA)),
             "cep_cov": np.zeros((2, CEPSTRA, CEPSTRA)),
             "warp": np.asarray([variant.warp]),
         }

@@ -11,6 +11,7 @@ import numpy as np
 from timbre_server.engine.embedded import conversion, tempo, vocoder
 from timbre_server.engine.embedded.acoustic import AcousticModel
 from timbre_server.engine.embedded.baseline import Baseline
+from timbre_server.engine.embedded.conversion import Conversion
 from timbre_server.engine.embedded.frames import SAMPLE_RATE_HZ, Floats, Frames
 from timbre_server.engine.embedded.prosody import prosody_of
 from timbre_server.ports import Utterance
@@ -45,9 +46,14 @@ def speak(job: Utterance, model: AcousticModel, base: Baseline) -> Iterator[Floa
         if number:
             yield silence(JOIN_SECONDS)
         frames = tempo.stretched(_trimmed(model.frames(phonemes, model_speed)), rate)
-        f0_hz = conversion.converted_f0(frames, target)
-        blocks = conversion.convert(frames, f0_hz, target, _blocks(len(frames)))
-        yield from map(_unclipped, vocoder.render(f0_hz, blocks))
+        yield from sounded(frames, target)
+
+
+def sounded(frames: Frames, target: Conversion) -> Iterator[Floats]:
+    """The frames as sound in the target voice, stretch by stretch; within [-1, 1]."""
+    f0_hz = conversion.converted_f0(frames, target)
+    blocks = conversion.convert(frames, f0_hz, target, _blocks(len(frames)))
+    return map(_unclipped, vocoder.render(f0_hz, blocks))
 
 
 def pause_after(job: Utterance) -> Floats:

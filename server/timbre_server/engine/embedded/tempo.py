@@ -36,7 +36,7 @@ def stretched(frames: Frames, rate: float) -> Frames:
     nearest = np.where(share < 0.5, lower, upper)
     # Phases wrap and voicing switches, so these are taken over whole.
     harmonic, phase, residual = (
-        values[:, lower] * (1 - share) + values[:, upper] * share
+        np.asarray(values[:, lower] * (1 - share) + values[:, upper] * share, np.float32)
         for values in (frames.harmonic, frames.harmonic_phase, frames.residual)
     )
     return Frames(harmonic, phase, residual, frames.residual_phase[:, nearest], frames.f0_hz[nearest])
