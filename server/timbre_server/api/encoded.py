@@ -7,16 +7,13 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
-from typing import TypeVar
 
 import numpy as np
 
-from timbre_server.audio.encoding import encode, open_encoder
+from timbre_server.audio.encoding import Encoder, encode, open_encoder
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.service.speech import Speech
-
-_T = TypeVar("_T")
 
 
 class EncodedSpeech:
@@ -37,14 +34,20 @@ class EncodedSpeech:
         Raises:
             EngineError, EncodingError: the rest cannot be had.
         """
-        encoder = await self._encoding(lambda: open_encoder(self._format, self._speech.sample_rate_hz))
+        encoder: Encoder | None = None
+
+        def write(piece: Samples) -> bytes:  # opens the encoder on the way: one hop to the thread less
+            nonlocal encoder
+            encoder = encoder or open_encoder(self._format, self._speech.sample_rate_hz)
+            return encoder.write(piece)
+
         async with aclosing(self._speech.samples()) as pieces:
             async for piece in pieces:
-                chunk = await self._encoding(lambda piece=piece: encoder.write(piece))  # type: ignore[misc]  # a bound default
+                chunk = await self._encoding(write, piece)
                 self._count(piece)
                 if chunk:
                     yield chunk
-        if rest := await self._encoding(encoder.finish):
+        if encoder is not None and (rest := await self._encoding(encoder.finish)):
             yield rest
 
     async def whole(self) -> bytes:
@@ -64,9 +67,9 @@ class EncodedSpeech:
     def _count(self, piece: Samples) -> None:
         self.audio_seconds += piece.size / self._speech.sample_rate_hz
 
-    async def _encoding(self, call: Callable[[], _T]) -> _T:
+    async def _encoding(self, call: Callable[..., bytes], *arguments: Samples) -> bytes:
         began = time.perf_counter()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, call, *arguments)
         finally:
             self.encode_seconds += time.perf_counter() - began

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from timbre_server.audio.stretch import Stretch
 from timbre_server.domain.pcm import Samples
@@ -42,13 +42,6 @@ class SpeechTimings:
     voice_seconds: float = 0.0
     """Until the voice's features were there."""
     row: RowTimings = field(default_factory=RowTimings)
-
-
-@runtime_checkable
-class _Closable(Protocol):
-    """What ``Dispatcher.speak`` returns can be closed, beyond what ``AsyncIterator`` says."""
-
-    async def aclose(self) -> None: ...
 
 
 class Speech:
@@ -98,8 +91,10 @@ class Speech:
     async def aclose(self) -> None:
         """Drops whatever has not been spoken yet, at once.  Idempotent."""
         try:
-            if isinstance(self._row, _Closable):
-                await self._row.aclose()
+            if close := getattr(
+                self._row, "aclose", None
+            ):  # the port promises it, ``AsyncIterator`` has no word for it
+                await close()
         finally:
             self._admission.release()
 
@@ -121,6 +116,7 @@ class SpeechService:
 
     def __init__(self, *, engine: Engine, dispatcher: Dispatcher, casting: Casting, max_input_chars: int) -> None:
         self._engine = engine
+        self._descriptor = engine.descriptor
         self._dispatcher = dispatcher
         self._casting = casting
         self._max_input_chars = max_input_chars
@@ -138,7 +134,7 @@ class SpeechService:
         """
         if len(request.text) > self._max_input_chars:
             raise TextTooLong(f"`input` must have at most {self._max_input_chars} characters", param="input")
-        agreed = plan(request.parameters, self._engine.descriptor)
+        agreed = plan(request.parameters, self._descriptor)
         role = await self._casting.role(request.tenant, request.voice, request.reference)
         sentences = await self._sentences(request.text, agreed.parameters.language)
         admission = Admission(self._dispatcher, self._cost_seconds(sentences, agreed.parameters))
@@ -164,7 +160,7 @@ class SpeechService:
         return Speech(
             self._dispatcher.speak(row, permit=admission.permit, timings=timings.row),
             admission,
-            sample_rate_hz=self._engine.descriptor.sample_rate_hz,
+            sample_rate_hz=self._descriptor.sample_rate_hz,
             tempo=agreed.tempo,
             voice_source=found.source,
             timings=timings,
