@@ -8,7 +8,7 @@ import pytest
 
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.voice import Features
-from timbre_server.engine.embedded import conversion
+from timbre_server.engine.embedded import conversion, envelope
 from timbre_server.engine.embedded.acoustic import AcousticModel
 from timbre_server.engine.embedded.analysis import analyse
 from timbre_server.engine.embedded.baseline import Baseline
@@ -89,3 +89,13 @@ def test_every_voice_is_equally_loud(
 def test_tilt_is_a_slope_about_one_kilohertz() -> None:
     hz = np.asarray([500, 1000, 2000, 4000], np.float32)
     assert conversion.tilt(3.0, hz) * 20 / np.log(10) == pytest.approx([-3, 0, 3, 6], abs=1e-4)
+
+
+def test_the_rumble_of_a_room_is_not_given_to_consonants(alloy: Features, base: Baseline) -> None:
+    rumbling = alloy["cep_mean"].copy()
+    rumbling[1] += np.where(envelope.BAND_HZ < 300, 3, 0).astype(np.float32) @ envelope.COSINES.T
+    plain, noisy = (
+        conversion.conversion_to({**alloy, "cep_mean": means}, base, Prosody())
+        for means in (alloy["cep_mean"], rumbling)
+    )
+    assert noisy.unvoiced_gain[5] == pytest.approx(plain.unvoiced_gain[5], abs=0.3)  # at 100 Hz

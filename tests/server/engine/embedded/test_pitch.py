@@ -49,3 +49,10 @@ def test_there_is_one_frame_per_hop(samples: int) -> None:
 def test_level_does_not_matter() -> None:
     tone = buzz(123.0)
     assert np.allclose(pitch.fundamental(tone), pitch.fundamental(tone / 50), rtol=1e-3)
+
+
+def test_a_stretch_far_outside_the_speakers_range_is_no_voice() -> None:
+    voice = buzz(220.0)
+    voice[12_000:16_800] = buzz(66.0, 0.2)
+    found = pitch.fundamental(voice)[44:52]  # well inside the stretch
+    assert not ((found > 0) & (found < 150)).any()
