@@ -162,6 +162,9 @@ class BatchingDispatcher:
     async def _next_jobs(self) -> Sequence[Job]:
         """The next batch, as soon as there is one."""
         while True:
+            while not self._waiting:
+                self._news.clear()
+                await self._news.wait()
             now = asyncio.get_running_loop().time()
             self._waiting = [job for job in self._waiting if not job.abandoned]
             limits = dataclasses.replace(
@@ -173,9 +176,6 @@ class BatchingDispatcher:
                 self._waiting = [job for job in self._waiting if job not in taken]
                 return batch.jobs
             self._news.clear()
-            if batch.wake_at is None:
-                await self._news.wait()
-                continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(batch.wake_at):
                     await self._news.wait()

@@ -44,7 +44,7 @@ class SpeechJob:
 
     @property
     def abandoned(self) -> bool:
-        """Whether nobody would hear it any longer; any thread may ask."""
+        """Whether nobody would hear it any longer; the engine's thread asks as well."""
         return self.row.abandoned_from <= self.position
 
     def begin(self, now: float) -> None:
@@ -114,7 +114,7 @@ class Row:
         return self._all_done_before >= self.abandoned_from
 
     def leave(self) -> None:
-        """Nobody reads any longer; any thread may call it."""
+        """Nobody reads any longer."""
         self.abandoned_from = 0
         self._permit.release()
 

@@ -49,11 +49,16 @@ class SpeechStream(AsyncIterator[Samples]):
     def _close(self) -> None:
         if not self._closed:
             self._closed = True
-            self._row.leave()
-            self._changed(self._row)
+            _give_up(self._row, self._changed)
 
     def __del__(self) -> None:
+        """Garbage is collected by whichever thread comes along; but for one word, the row belongs to the loop."""
         if not self._closed:
-            self._row.leave()
+            self._row.abandoned_from = 0
             with contextlib.suppress(RuntimeError):  # the loop has closed, and the dispatcher with it
-                self._loop.call_soon_threadsafe(self._changed, self._row)
+                self._loop.call_soon_threadsafe(_give_up, self._row, self._changed)
+
+
+def _give_up(row: Row, changed: Callable[[Row], None]) -> None:
+    row.leave()
+    changed(row)

@@ -167,10 +167,11 @@ async def test_an_iterator_that_is_thrown_away_unread_frees_its_permit() -> None
     async with a_scene() as scene:
         scene.dispatcher.speak(scene.row("Busy."), permit=scene.dispatcher.admit(1.0))
         scene.dispatcher.speak(scene.row("Never."), permit=scene.dispatcher.admit(1.0))
-        assert scene.dispatcher.pending_work_seconds == 0.0
         await scene.dispatcher.drained()
 
+        assert scene.dispatcher.pending_work_seconds == 0.0
         assert scene.dispatcher.pending_requests == 0
+        assert scene.batches() == []
 
 
 @in_virtual_time

@@ -12,33 +12,23 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
 
 from timbre_server.domain.pcm import Array, Samples
-from timbre_server.domain.speech import NEUTRAL, SpeechParameters
+from timbre_server.domain.speech import SpeechParameters
 from timbre_server.domain.voice import Features, Reference
 from timbre_server.engine.stub.faults import Fault, faults_in
 from timbre_server.engine.stub.sentences import check_speakable, sentences
+from timbre_server.engine.stub.tone import LOUDNESS, SAMPLE_RATE_HZ, spoken_seconds, tone_of
 from timbre_server.errors import AudioTooShort, ConfigurationError
 from timbre_server.ports import EngineDescriptor, Piece, TensorSpec, Utterance
-
-SAMPLE_RATE_HZ = 24_000
-"""The rate of OpenAI's pcm format, so that nothing is resampled on the way out."""
-
-SECONDS_PER_CHARACTER = 0.06
-"""English is read aloud at about 160 words of 6 characters (with the space) a minute."""
 
 OPENAI_VOICES = (
     "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse",
 )  # fmt: skip
 """The built-in voices that OpenAI's API reference lists for ``POST /v1/audio/speech``."""
-
-_EMOTIONS = (NEUTRAL, "happy", "sad")
-_LOUDNESS = {NEUTRAL: 0.5, "happy": 0.6, "sad": 0.4}
-"""An emotion is heard as a level: the least that a test can tell apart."""
 
 _FRAME_SECONDS = 0.02
 _VOICED_RMS = 0.003
@@ -114,7 +104,7 @@ class StubEngine:
             max_encode_batch=self.max_encode_batch,
             streams=self.pieces > 1,
             languages=("en",),
-            emotions=_EMOTIONS,
+            emotions=tuple(LOUDNESS),
             speed_range=(0.5, 2.0),
             pitch_range_semitones=(-12.0, 12.0),
             min_voiced_seconds=self.min_voiced_seconds,
@@ -143,7 +133,7 @@ class StubEngine:
         faults = [faults_in(job.text) for job in batch]
         self._strike(faults, begun=False)
         seconds = self._batch_seconds(batch) + _extra_seconds(faults)
-        speech = [np.array_split(_tone(job), self.pieces) for job in batch]
+        speech = [np.array_split(tone_of(job), self.pieces) for job in batch]
         unfinished = set(range(len(batch)))
         for turn in range(self.pieces):
             self._wait(seconds / self.pieces)
@@ -160,7 +150,7 @@ class StubEngine:
         return self._presets
 
     def synthesis_cost_seconds(self, utterance_text: str, parameters: SpeechParameters) -> float:
-        spoken = _spoken_seconds(utterance_text, parameters) * self.per_longest_second_seconds
+        spoken = spoken_seconds(utterance_text, parameters) * self.per_longest_second_seconds
         return max(1e-6, self.fixed_seconds + self.per_job_seconds + spoken)
 
     def extraction_cost_seconds(self, reference_seconds: float) -> float:
@@ -171,7 +161,7 @@ class StubEngine:
         return self._broken
 
     def _batch_seconds(self, batch: Sequence[Utterance]) -> float:
-        longest = max(_spoken_seconds(job.text, job.parameters) for job in batch)
+        longest = max(spoken_seconds(job.text, job.parameters) for job in batch)
         return self.fixed_seconds + len(batch) * self.per_job_seconds + longest * self.per_longest_second_seconds
 
     def _wait(self, seconds: float) -> None:
@@ -232,28 +222,3 @@ def _voiced_seconds(samples: Samples, rate: int) -> float:
     frames = samples[: len(samples) // length * length].reshape(-1, length)
     voiced = np.sqrt(np.mean(frames.astype(np.float64) ** 2, axis=1)) > _VOICED_RMS
     return float(np.count_nonzero(voiced)) * _FRAME_SECONDS
-
-
-def _spoken_seconds(text: str, parameters: SpeechParameters) -> float:
-    return len(text) * SECONDS_PER_CHARACTER / parameters.speed
-
-
-def _tone(job: Utterance) -> Samples:
-    """The speech of one job: a read-only stretch of its voice's tone, so that making it takes no time."""
-    parameters = job.parameters
-    frequency_hz = round(float(job.features["tone_hz"][0]) * 2.0 ** (parameters.pitch_semitones / 12.0))
-    length = round(_spoken_seconds(job.text, parameters) * SAMPLE_RATE_HZ)
-    phase = (zlib.crc32(job.text.encode()) + parameters.seed) % SAMPLE_RATE_HZ
-    tone = _tone_of(frequency_hz, _LOUDNESS.get(parameters.emotion, _LOUDNESS[NEUTRAL]))
-    if phase + length > len(tone):
-        tone = np.tile(tone, 1 + (phase + length) // len(tone))
-    return tone[phase : phase + length]
-
-
-@lru_cache(maxsize=64)
-def _tone_of(frequency_hz: int, loudness: float) -> Samples:
-    """A tone of whole hertz, which fits whole seconds without a seam; 8 s, longer than most sentences (768 KB)."""
-    turns = np.arange(SAMPLE_RATE_HZ, dtype=np.float64) * (frequency_hz / SAMPLE_RATE_HZ)
-    tone = np.tile((loudness * np.sin(2.0 * np.pi * turns)).astype(np.float32), 8)
-    tone.flags.writeable = False
-    return tone
