@@ -40,8 +40,6 @@ class Recipe:
     """Bits per second; 0 = lossless."""
     codec_options: Mapping[str, str] = field(default_factory=dict)
     container_options: Mapping[str, str] = field(default_factory=dict)
-    streamed_options: Mapping[str, str] = field(default_factory=dict)
-    """Container options in addition where the file cannot be gone back in."""
 
 
 LAME_DELAY_SAMPLES: Final = 1105
@@ -52,7 +50,8 @@ AAC_PRIMING_SAMPLES: Final = 1024
 """Silence before the first sample of FFmpeg's AAC encoder, one frame.  ADTS has no field to say so."""
 
 RECIPES: Final[Mapping[AudioFormat, Recipe]] = {
-    # Constant bit rate: without a Xing frame a player knows the length of a stream's copy from size / bit rate only.
+    # FFmpeg leaves the Xing frame out where it cannot go back to fill it in, and then a player knows the length of
+    # a stream's copy from size / bit rate only: hence a constant bit rate.
     # 64 kbit/s is the 2.7 bits per sample of 128 kbit/s at 48 kHz mono.  Without the bit reservoir each frame
     # stands alone, so that the silent first one can be left out (0.4 dB of SNR, measured).
     AudioFormat.MP3: Recipe(
@@ -63,7 +62,6 @@ RECIPES: Final[Mapping[AudioFormat, Recipe]] = {
         bit_rate=64_000,
         codec_options={"reservoir": "0"},
         container_options={"id3v2_version": "0"},
-        streamed_options={"write_xing": "0"},
     ),
     # 40 kbit/s is the upper end of the codec's sweet spot for full-band speech (RFC 6716, section 2.1.1).
     # A page per 100 ms: 28 bytes of page header each are 5 % of that, and a listener waits for 5 packets only.
@@ -149,10 +147,8 @@ class ContainerEncoder:
         return rest + self._outlet.take() if self._file is None else self._file.getvalue()
 
     def _open(self) -> tuple[OutputContainer, AudioStream]:
-        streamed = {} if self._file else self._recipe.streamed_options
-        # flush_packets: bytes leave FFmpeg's buffer with their packet, not when 32 KiB are full.
         # bitexact: equal speech gives equal bytes; Ogg would draw a random serial number.
-        options = {**self._recipe.container_options, **streamed, "flush_packets": "1", "fflags": "bitexact"}
+        options = {**self._recipe.container_options, "fflags": "bitexact"}
         sink: Any = self._file or self._outlet
         container = av.open(sink, "w", format=self._recipe.container, container_options=options)
         stream: Any = container.add_stream(

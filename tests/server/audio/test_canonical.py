@@ -42,7 +42,8 @@ def test_a_rate_that_changes_on_the_way_keeps_time_and_pitch() -> None:
 
 
 def test_beyond_full_scale_it_is_cut_off_before_the_filter_sees_it() -> None:
-    made = canonical(1_000 * tone(100, 0.2, 48_000), 48_000)
+    # The largest float: a filter that saw it would overflow.
+    made = canonical(np.sign(tone(100, 0.2, 48_000)) * np.finfo(np.float32).max, 48_000)
     # The resampler rings at the edges of a square wave by 9 %; a wrapped value would be at the other rail.
     assert np.abs(made.samples).max() <= 1.0
-    assert made.samples[40:100].min() > 0.85
+    assert made.samples[10:110].min() > 0.85

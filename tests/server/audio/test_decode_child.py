@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -63,6 +65,26 @@ def test_a_bound_process_writes_no_file(tmp_path: Path) -> None:
     assert target.read_bytes() == b""  # its answer goes into a pipe or nowhere
 
 
+def signal_that_ended(statement: str, limits: ChildLimits) -> int:
+    """The signal that ended a bound process; its standard input stays open and silent."""
+    program = (
+        "import sys\n"
+        "from timbre_server.audio.decode_child import bind\n"
+        "from timbre_server.audio.decode_wire import ChildLimits\n"
+        f"bind(ChildLimits.from_argument(sys.argv[1]))\n{statement}\n"
+    )
+    with subprocess.Popen([sys.executable, "-I", "-c", program, limits.to_argument()], stdin=subprocess.PIPE) as child:
+        return -child.wait(timeout=30)
+
+
+def test_a_bound_process_ends_when_its_processor_time_is_used_up() -> None:
+    assert signal_that_ended("while True: pass", replace(LIMITS, cpu_seconds=1)) in (signal.SIGKILL, signal.SIGXCPU)
+
+
+def test_a_bound_process_that_nobody_talks_to_ends_by_itself() -> None:
+    assert signal_that_ended("sys.stdin.read()", replace(LIMITS, wall_seconds=0.1)) == signal.SIGALRM
+
+
 def as_frame(values: NDArray[np.generic], sample_format: str, layout: str) -> av.AudioFrame:
     return av.AudioFrame.from_ndarray(values, format=sample_format, layout=layout)  # type: ignore[arg-type]
 
@@ -106,6 +128,9 @@ def test_each_reason_has_its_own_word() -> None:
     assert failure_of(wav, max_seconds=0.5) is Failure.TOO_LONG
     assert failure_of(write_file(FileKind("wav", "adpcm_ms", "s16"), tone(200, 1.0, 48_000))) is Failure.CODEC
     assert failure_of(wav_header(1, 5) + bytes(10)) is Failure.OUT_OF_RANGE
+    eight_channels = bytearray(wav_header(24_000, 8_000))
+    eight_channels[22], eight_channels[32] = 8, 16
+    assert failure_of(bytes(eight_channels) + bytes(16_000)) is Failure.OUT_OF_RANGE
     assert failure_of(wav_header(400_000, 5_000) + bytes(10_000)) is Failure.OUT_OF_RANGE
 
 

@@ -156,6 +156,7 @@ def test_too_loud_samples_stay_at_full_scale_and_never_wrap(audio_format: AudioF
         played = as_played(data)[LEAD[audio_format] if audio_format is AudioFormat.AAC else 0 :]
     # A wrapped sample would jump by two full scales within the flat top of a half wave, 30 to 90 of 120 samples.
     assert played[30:90].min() > 0.8
+    assert np.std(played) < 1.0  # 0.9 for a sine cut off at half its height, 1.4 for the whole one
 
 
 @pytest.mark.parametrize("audio_format", AudioFormat)

@@ -51,3 +51,10 @@ def test_a_file_that_was_cut_is_unreadable_and_not_a_shorter_voice() -> None:
     data = to_flac(canonical(voice(2.0), 24_000))
     with pytest.raises(AudioUnreadable):
         from_flac(data[: len(data) // 2])
+
+
+def test_a_file_that_promises_one_sample_more_is_unreadable() -> None:
+    data = bytearray(to_flac(canonical(voice(0.5), 24_000)))
+    data[25] += 1  # the last byte of the number of samples (RFC 9639, section 8.2)
+    with pytest.raises(AudioUnreadable):
+        from_flac(bytes(data))

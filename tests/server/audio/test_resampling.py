@@ -23,6 +23,11 @@ def test_a_tone_stays_the_same_tone(from_hz: int) -> None:
     assert snr_db(made[middle], tone(1_000, 1.0, 24_000)[middle]) > 50
 
 
+def test_what_the_lower_rate_cannot_hold_is_gone_and_not_mirrored() -> None:
+    made = resampled(tone(20_000, 1.0, 48_000), 48_000, 24_000)
+    assert np.abs(made[2_400:21_600]).max() < 3e-5  # one step of 16 bits
+
+
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(0, 2_000), max_size=8))
 def test_the_size_of_the_pieces_changes_nothing(sizes: list[int]) -> None:

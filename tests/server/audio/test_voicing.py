@@ -18,8 +18,8 @@ def test_silence_holds_no_voice() -> None:
 
 
 def test_faint_noise_holds_hardly_any_voice() -> None:
-    noise = 0.01 * np.random.default_rng(1).standard_normal(48_000)
-    assert voiced(noise.astype(np.float32)) < 0.2
+    noise = 0.03 * np.random.default_rng(1).standard_normal(240_000)
+    assert voiced(noise.astype(np.float32)) < 0.5  # of 10 s; the least sure mode counts 6
 
 
 def test_a_voice_between_pauses_counts_and_the_pauses_do_not() -> None:
