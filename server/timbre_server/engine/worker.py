@@ -165,8 +165,9 @@ class _Call(Generic[T]):
 
     def _drain(self, source: Iterator[T]) -> None:
         with contextlib.ExitStack() as stack:
-            if hasattr(source, "close"):
-                stack.callback(source.close)
+            close = getattr(source, "close", None)  # a generator has it, a plain iterator has not
+            if close is not None:
+                stack.callback(close)
             for item in source:
                 if self._streams:
                     self._hop(self._arrive, item)

@@ -12,7 +12,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 
@@ -83,8 +83,7 @@ class StubEngine:
                 raise ConfigurationError(
                     f"the stub engine's option {name!r} must be a number of its kind and not negative"
                 )
-        make: Callable[..., Self] = cls
-        return make(**options)
+        return cast("Callable[..., Self]", cls)(**options)
 
     @property
     def descriptor(self) -> EngineDescriptor:
