@@ -130,6 +130,7 @@ def test_the_access_line_names_the_request_and_not_the_text(
         http.post(SPEECH, json=BODY)
         http.post(SPEECH, json=BODY | {"input": "A private [fail] sentence."})
     lines = [getattr(record, "fields", {}) for record in caplog.records if record.message == "request finished"]
-    assert {"method": "POST", "route": SPEECH, "status": 200}.items() <= lines[0].items()
-    assert len(lines) == 2
+    # Another test's server may write its last line here as well.
+    spoken = [(line.get("method"), line.get("status")) for line in lines if line.get("route") == SPEECH]
+    assert {("POST", 200), ("POST", 500)} <= set(spoken)
     assert "private" not in caplog.text
