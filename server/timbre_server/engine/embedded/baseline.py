@@ -31,10 +31,6 @@ class Baseline:
     mean_envelopes: Floats
     """Voiced and unvoiced, [2, BANDS]."""
     level_dbfs: float
-    envelopes: Floats
-    """The active frames, [frames, BANDS]: what loudness is predicted from."""
-    voicing: Floats
-    """1 in voiced and 0 in unvoiced frames of ``envelopes``."""
 
 
 def measure(model: AcousticModel) -> Baseline:
@@ -48,6 +44,4 @@ def measure(model: AcousticModel) -> Baseline:
         log_f0_spread=spread,
         mean_envelopes=analysis.mean_envelopes(),
         level_dbfs=analysis.level_dbfs,
-        envelopes=analysis.envelopes[analysis.active],
-        voicing=analysis.voiced[analysis.active].astype(np.float32),
     )

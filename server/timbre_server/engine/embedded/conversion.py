@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from timbre_server.domain.voice import Features
 from timbre_server.engine.embedded import envelope
 from timbre_server.engine.embedded.baseline import Baseline
-from timbre_server.engine.embedded.frames import BINS, Floats, Frames
+from timbre_server.engine.embedded.frames import BINS, SAMPLE_RATE_HZ, WINDOW, Floats, Frames
 from timbre_server.engine.embedded.prosody import Prosody
 
 RUMBLE_BELOW_HZ: Final = 300.0
@@ -35,10 +36,14 @@ SMALLEST_WARP: Final = 0.86
 WARP_PER_LOG_F0: Final = 0.2
 """An octave between two voices goes with about 13 % of tract length."""
 TARGET_DBFS: Final = -21.0
-"""Level of the active frames of every neutral voice: leaves the peaks of speech, 12 to 18 dB higher, unclipped."""
+"""Level of the active frames that every neutral voice aims at, and meets within 5 dB: leaves the peaks of speech,
+12 to 18 dB higher, unclipped."""
 # The voicing that mixes the two gains changes over 7 frames: 5 of voicing times 3 of gain.
 _VOICING_TAPS: Final = np.convolve(np.ones(5) / 5, np.ones(3) / 3)
 _NEPERS_PER_DB: Final = float(np.log(10) / 20)
+_BIN_WIDTH_HZ: Final = SAMPLE_RATE_HZ / WINDOW
+_LOUD_BELOW_HZ: Final = 5000.0
+"""Above it harmonics hold less than 1 % of a voice's power."""
 _TILT_CENTRE_HZ: Final = 1000.0
 _TILT_LIMITS_HZ: Final = (125.0, 8000.0)
 """Flat outside, so that a tilt lifts neither rumble nor hiss."""
@@ -56,6 +61,8 @@ class Conversion:
     voiced_gain: Floats
     """Added to log magnitudes of voiced frames, [BINS]."""
     unvoiced_gain: Floats
+    level: float
+    """Nats from the base voice's level to the wanted one."""
 
 
 def conversion_to(features: Features, baseline: Baseline, prosody: Prosody) -> Conversion:
@@ -66,8 +73,6 @@ def conversion_to(features: Features, baseline: Baseline, prosody: Prosody) -> C
     bias = features["cep_mean"] + features["map_bias"] - source @ envelope.COSINES.T
     gains = _without_rumble(np.clip(bias @ envelope.COSINES, -MAX_GAIN, MAX_GAIN).astype(np.float32))
     gains += tilt(prosody.tilt_db_per_octave, envelope.BAND_HZ)
-    level = _gain_to_target(envelope.warped(baseline.envelopes, warp), gains, baseline.voicing)
-    gains += np.float32(level + prosody.gain_db * _NEPERS_PER_DB)
     return Conversion(
         source_log_f0=baseline.log_f0_median,
         target_log_f0=float(np.log(median_hz)) + prosody.semitones * float(np.log(2) / 12),
@@ -75,6 +80,7 @@ def conversion_to(features: Features, baseline: Baseline, prosody: Prosody) -> C
         warp=warp,
         voiced_gain=envelope.over_bins(gains[0]),
         unvoiced_gain=envelope.over_bins(gains[1]),
+        level=(TARGET_DBFS - baseline.level_dbfs + prosody.gain_db) * _NEPERS_PER_DB,
     )
 
 
@@ -102,9 +108,10 @@ def convert(frames: Frames, f0_hz: Floats, conversion: Conversion, blocks: Itera
     # Harmonics further apart carry less power together, which each of them makes up for.
     rise = np.maximum(f0_hz, 1) / np.maximum(frames.f0_hz, 1)
     density = np.where(frames.voiced, 0.5 * np.log(rise), 0).astype(np.float32)
+    level = np.float32(_level_gain(frames, f0_hz, conversion))
     for block in blocks:
         here, share = frames[block], voicing[block]
-        gain = conversion.voiced_gain[:, None] * share + conversion.unvoiced_gain[:, None] * (1 - share)
+        gain = level + conversion.voiced_gain[:, None] * share + conversion.unvoiced_gain[:, None] * (1 - share)
         yield Frames(
             harmonic=np.asarray(_warped(here.harmonic, conversion.warp) + gain + density[block], np.float32),
             harmonic_phase=here.harmonic_phase,
@@ -136,8 +143,26 @@ def _without_rumble(gains: Floats) -> Floats:
     return np.stack([gains[0], np.where(envelope.BAND_HZ < RUMBLE_BELOW_HZ, low, gains[1])])
 
 
-def _gain_to_target(envelopes: Floats, gains: Floats, voicing: Floats) -> float:
-    """Nats that bring the base voice, warped and with these gains ([2, BANDS]), to ``TARGET_DBFS``."""
-    share = voicing[:, None]
-    power = envelope.power_of(envelopes + gains[0] * share + gains[1] * (1 - share)).mean()
-    return TARGET_DBFS * _NEPERS_PER_DB - 0.5 * float(np.log(power))
+def _level_gain(frames: Frames, f0_hz: Floats, conversion: Conversion) -> float:
+    """Nats that give the converted frames the wanted level: what the conversion itself adds is taken off again.
+
+    Other gains, and other harmonics that fall on other parts of the envelope, move the level by up to 5 dB.
+    """
+    voiced = frames.voiced
+    if not voiced.any():
+        return conversion.level
+    here, moved, columns = frames.f0_hz[voiced], f0_hz[voiced], np.flatnonzero(voiced)
+    order = np.arange(1, int(_LOUD_BELOW_HZ / LOWEST_F0_HZ) + 1)[:, None]
+    before = _harmonic_power(frames.harmonic[_bins(order * here), columns], order * here)
+    gains = conversion.voiced_gain[_bins(order * moved)] + 0.5 * np.log(moved / here).astype(np.float32)
+    read = frames.harmonic[_bins(order * moved / conversion.warp), columns]
+    after = _harmonic_power(np.asarray(read + gains, np.float32), order * moved)
+    return conversion.level - 0.5 * float(np.log(after / before))
+
+
+def _harmonic_power(log_magnitude: Floats, hz: Floats) -> float:
+    return float(np.sum(np.exp(2 * log_magnitude, dtype=np.float64), where=hz < _LOUD_BELOW_HZ))
+
+
+def _bins(hz: Floats) -> NDArray[np.intp]:
+    return np.asarray(np.minimum(np.rint(hz / _BIN_WIDTH_HZ), BINS - 1), np.intp)

@@ -39,6 +39,11 @@ def test_pitch_changes_f0_and_not_duration(measured: Callable[..., Analysis], sh
     assert len(shifted.f0_hz) == len(plain.f0_hz)
 
 
+@pytest.mark.parametrize("shift", [-8.0, 4.0])
+def test_pitch_leaves_the_level_nearly_alone(measured: Callable[..., Analysis], shift: float) -> None:
+    assert measured(pitch_semitones=shift).level_dbfs == pytest.approx(measured().level_dbfs, abs=3)
+
+
 def test_emotions_differ_as_their_numbers_say(measured: Callable[..., Analysis]) -> None:
     neutral, happy, sad, angry, calm = (
         measured(emotion=emotion) for emotion in ("neutral", "happy", "sad", "angry", "calm")
