@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 
 from timbre_server.audio.quantisation import to_int16
@@ -123,7 +124,7 @@ class ContainerEncoder:
         self._next_pts = 0
         try:
             self._container, self._stream = self._open()
-        except (av.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             raise EncodingError("The encoder could not be started.") from error
         self._packets_to_drop = 0 if seekable else self._silent_packets()
 
@@ -142,7 +143,7 @@ class ContainerEncoder:
         try:
             self._mux(self._stream.encode(None))
             self._container.close()
-        except (av.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             raise EncodingError("The end of the audio could not be encoded.") from error
         return rest + self._outlet.take() if self._file is None else self._file.getvalue()
 
@@ -172,7 +173,7 @@ class ContainerEncoder:
             # A second at a time: FFmpeg copies what is left of a frame for every packet that it cuts from it.
             for start in range(0, len(samples), self._rate_hz):
                 self._mux(self._stream.encode(self._frame(samples[start : start + self._rate_hz])))
-        except (av.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             raise EncodingError("The audio could not be encoded.") from error
         return b"" if self._file else self._outlet.take()
 

@@ -23,6 +23,7 @@ import av.video.stream
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
 
 from timbre_server.audio.canonical import CanonicalStream
 from timbre_server.audio.containers import Container, container_of
@@ -110,7 +111,7 @@ def _pieces(data: bytes, container: Container) -> Iterator[tuple[Samples, int]]:
     try:
         with av.open(io.BytesIO(data), "r", format=container.demuxer, container_options=options) as opened:
             yield from _frames(opened, _audio_stream(opened, container))
-    except (av.FFmpegError, ValueError):
+    except (FFmpegError, ValueError):
         return  # a file that breaks off is as good as what came before
 
 
@@ -127,7 +128,7 @@ def _frames(opened: InputContainer, stream: AudioStream) -> Iterator[tuple[Sampl
     for packet in opened.demux(stream):
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except InvalidDataError:
             continue  # damage inside: the next packet may be whole
         for frame in frames:
             if frame.sample_rate not in _RATES_HZ or frame.layout.nb_channels not in _CHANNELS:

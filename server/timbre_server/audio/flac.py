@@ -7,6 +7,7 @@ from typing import Final
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from timbre_server.audio.encoding import encode
 from timbre_server.audio.quantisation import from_int16
@@ -30,7 +31,7 @@ def from_flac(data: bytes) -> Pcm:
     """
     try:
         values, rate_hz, promised = _decoded(data)
-    except (av.FFmpegError, IndexError, ValueError) as error:
+    except (FFmpegError, IndexError, ValueError) as error:
         raise AudioUnreadable(_DAMAGED) from error
     if values.dtype != np.int16 or rate_hz is None or len(values) != promised:
         raise AudioUnreadable(_DAMAGED)

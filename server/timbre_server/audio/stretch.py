@@ -11,6 +11,7 @@ from typing import Final
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.filter import Graph
 from av.filter.context import FilterContext
 
@@ -120,7 +121,7 @@ class _TempoGraph:
                 pulled = self._sink.pull()
                 assert isinstance(pulled, av.AudioFrame)
                 pieces.append(pulled.to_ndarray().reshape(-1).astype(np.float32))
-        except (av.error.BlockingIOError, av.error.EOFError):
+        except (BlockingIOError, EOFError):
             return np.concatenate(pieces)  # the filter wants more input, or has given everything
-        except (av.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             raise EncodingError("The tempo of the audio could not be changed.") from error
