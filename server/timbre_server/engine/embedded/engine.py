@@ -16,7 +16,22 @@ import numpy as np
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.domain.voice import Features, Reference
-from timbre_server.engine.embedded import acoustic, baseline, extraction, presets, prosody, speech, text
+from timbre_server.engine.embedded import (
+    acoustic,
+    analysis,
+    baseline,
+    conversion,
+    envelope,
+    extraction,
+    frames,
+    pitch,
+    presets,
+    prosody,
+    speech,
+    spikes,
+    text,
+    vocoder,
+)
 from timbre_server.engine.embedded.acoustic import AcousticModel
 from timbre_server.engine.embedded.baseline import Baseline
 from timbre_server.engine.embedded.frames import SAMPLE_RATE_HZ
@@ -36,6 +51,9 @@ _SECONDS_PER_JOB: Final = 0.006
 _SECONDS_PER_CHARACTER: Final = 0.00035
 _SECONDS_PER_EXTRACTION: Final = 0.08
 _SECONDS_PER_REFERENCE_SECOND: Final = 0.011
+
+_MEASURING: Final = (acoustic, analysis, baseline, conversion, envelope, extraction, frames, pitch, spikes, vocoder)
+"""The modules whose constants move a feature; ``extraction.EXTRACTOR`` stands for their code."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +176,17 @@ def _samples(reference: Reference) -> Samples:
 
 
 def _encoder_config_hash() -> str:
-    """Over what moves a feature: this extractor, the base voice that it measures against, the speaker encoder."""
+    """Over what moves a feature: every constant of the measurement, the base voice, and the speaker encoder."""
     from timbre_server.engine.speaker import encoder  # noqa: PLC0415 - loads onnxruntime
 
     digest = hashlib.sha256()
-    for part in (extraction.EXTRACTOR, acoustic.REVISION, baseline.CALIBRATION_TEXT, encoder.FRONT_END):
-        digest.update(f"{part}\0".encode())
+    for module in (*_MEASURING, encoder):
+        constants = {name: value for name, value in vars(module).items() if name.isupper() and _is_plain(value)}
+        digest.update(repr((module.__name__, sorted(constants.items()))).encode())
     digest.update(Path(encoder.__file__).with_name("encoder.onnx").read_bytes())
     return digest.hexdigest()
+
+
+def _is_plain(value: object) -> bool:
+    """Whether equal values print equally in every process."""
+    return isinstance(value, (int, float, str)) or (isinstance(value, tuple) and all(map(_is_plain, value)))

@@ -11,6 +11,7 @@ import pytest
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.domain.voice import Features
+from timbre_server.engine.embedded import pitch
 from timbre_server.engine.embedded.acoustic import AcousticModel
 from timbre_server.engine.embedded.engine import EmbeddedEngine
 from timbre_server.errors import ConfigurationError, EngineError, EngineOutOfMemory
@@ -43,6 +44,12 @@ def test_the_descriptor_is_known_before_load() -> None:
     assert one == other
     assert (one.name, one.model_id, one.revision) == ("embedded", "hibari-tts", "0.2.1")
     assert len(one.encoder_config_hash) == 64
+
+
+def test_a_constant_of_the_measurement_changes_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = EmbeddedEngine().descriptor.encoder_config_hash
+    monkeypatch.setattr(pitch, "_VOICING_STRENGTH", 0.5)
+    assert EmbeddedEngine().descriptor.encoder_config_hash != before
 
 
 def test_equal_jobs_give_equal_bytes(engine: EmbeddedEngine, batch: list[Utterance]) -> None:
