@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import os
 import sys
 import textwrap
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from timbre_server.errors import ConfigurationError
 
@@ -18,10 +19,16 @@ if TYPE_CHECKING:
 EXIT_CONFIGURATION = 2
 """The exit code for settings that cannot work, as for a wrong command line."""
 
+BLAS_THREADS: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy's OpenBLAS reads it when it is loaded.  With threads of its own, whatever is forked while the engine multiplies
+matrices (a decoder of uploads) takes them away, and the engine waits for them forever: OpenBLAS ends its threads at a
+fork (``blas_thread_shutdown_``), and uvloop starts processes with one.  One thread owns the engine anyway."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the server until a signal ends it, and returns the exit code."""
     arguments = _parser().parse_args(argv)
+    os.environ.update(BLAS_THREADS)
     faulthandler.enable()  # a crash in native code leaves the stack of every thread on standard error
     try:
         from timbre_server import settings  # noqa: PLC0415 - --version answers without pydantic
