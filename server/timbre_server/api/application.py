@@ -12,25 +12,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Match
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from timbre_server.api.consents import add_consents
 from timbre_server.api.edge import Edge
-from timbre_server.api.errors import answer, error_response, internal_error
+from timbre_server.api.errors import error_response, internal_error, logged_error_response, method_not_allowed
 from timbre_server.api.models import add_models
-from timbre_server.api.speech import Speaker, add_speech
+from timbre_server.api.speech import Speaker, SpeechRoute
 from timbre_server.api.validation import rejection
 from timbre_server.api.voices import add_voices
-from timbre_server.errors import InvalidBody, MethodNotAllowed, RouteNotFound, TimbreError
+from timbre_server.errors import InvalidBody, RouteNotFound, TimbreError
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
-from timbre_server.telemetry.log import get_logger
 from timbre_server.telemetry.metrics import Metrics
-
-_LOG = get_logger("api")
 
 DEFAULT_TENANT: Final = "default"
 """Whose voices an API without keys serves."""
@@ -71,13 +68,12 @@ def create_api(
     app = FastAPI(title="Timbre", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     speaker = Speaker(services.speech, services.catalogue, metrics, encoders)
     uploads = options.max_upload_bytes
-    add_speech(app.router, speaker, tenant=options.tenant, max_upload_bytes=uploads)
     add_models(app.router, services.catalogue)
     add_voices(app.router, services.voices, tenant=options.tenant, max_upload_bytes=uploads)
     add_consents(app.router, services.consents, tenant=options.tenant, max_upload_bytes=uploads)
     _answer_errors(app)
     return Edge(
-        app,
+        _Fork(SpeechRoute(speaker, tenant=options.tenant, max_upload_bytes=uploads), app),
         lifecycle=lifecycle,
         metrics=metrics,
         max_body_bytes=options.max_body_bytes,
@@ -85,14 +81,24 @@ def create_api(
     )
 
 
+class _Fork:
+    """Speech to its own application, all else to FastAPI's."""
+
+    def __init__(self, speech: SpeechRoute, others: ASGIApp) -> None:
+        self._speech = speech
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        speaks = scope["type"] == "http" and scope["path"] == SpeechRoute.path
+        await (self._speech if speaks else self._others)(scope, receive, send)
+
+
 def _answer_errors(app: FastAPI) -> None:
     """Makes every error of every origin one of ours in shape."""
 
     @app.exception_handler(TimbreError)
     async def foreseen(_: Request, error: TimbreError) -> JSONResponse:
-        if answer(error).status == 500:
-            _LOG.error("request failed: %s", error.code, exc_info=error)
-        return error_response(error)
+        return logged_error_response(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -102,9 +108,7 @@ def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def unroutable(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 405:
-            allowed = ", ".join(sorted(_methods(app, request)))
-            refused = MethodNotAllowed(f"this route takes {allowed} only")
-            return error_response(refused, headers={"Allow": allowed})
+            return method_not_allowed(_methods(app, request))
         if error.status_code == 404:
             return error_response(RouteNotFound("no route has this path"))
         return error_response(InvalidBody("the request could not be read"))

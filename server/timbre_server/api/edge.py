@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timbre_server.api.bounded_body import BoundedBody
@@ -105,6 +106,8 @@ class Edge:
             await self._app(exchange.scope, body.receive, send)
         except TimbreError as error:  # before a route: the application answers its own errors itself
             await self._refuse(exchange, body, send, error)
+        except ClientDisconnect:
+            pass  # in mid-upload: nobody is there to be told anything
         except Exception:  # noqa: BLE001 -- the edge of the API: one request's failure must not reach others
             self._log.exception("unexpected failure")
             await self._refuse(exchange, body, send, internal_error())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +12,9 @@ from starlette.responses import JSONResponse
 
 from timbre_server import errors
 from timbre_server.errors import TimbreError
-from timbre_server.telemetry.log import request_id
+from timbre_server.telemetry.log import get_logger, request_id
+
+_LOG = get_logger("api")
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,16 @@ def error_response(error: TimbreError, *, headers: Mapping[str, str] | None = No
     if not row.heals:
         response.headers["x-should-retry"] = "false"
     return response
+
+
+def logged_error_response(error: TimbreError) -> JSONResponse:
+    """The error as a response; if the fault is ours, the log gets its traceback."""
+    if answer(error).status == 500:
+        _LOG.error("request failed: %s", error.code, exc_info=error)
+    return error_response(error)
+
+
+def method_not_allowed(allowed: Collection[str]) -> JSONResponse:
+    """What a route answers to a method that it does not take."""
+    methods = ", ".join(sorted(allowed))
+    return error_response(errors.MethodNotAllowed(f"this route takes {methods} only"), headers={"Allow": methods})

@@ -8,7 +8,6 @@ from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,7 +17,7 @@ from timbre_server.api import events
 from timbre_server.api.bodies import SpeechBody, read_speech
 from timbre_server.api.connection import while_connected
 from timbre_server.api.encoded import EncodedSpeech
-from timbre_server.api.errors import error_object
+from timbre_server.api.errors import error_object, logged_error_response, method_not_allowed
 from timbre_server.audio.encoding import CONTENT_TYPES
 from timbre_server.domain.speech import AudioFormat, StreamFormat
 from timbre_server.errors import TimbreError
@@ -41,16 +40,36 @@ class Speaker:
     """Where audio is encoded, off the event loop."""
 
 
-def add_speech(router: APIRouter, speaker: Speaker, *, tenant: str, max_upload_bytes: int) -> None:
-    """Adds the route that speaks."""
+class SpeechRoute:
+    """The route that speaks, as a bare ASGI application.
 
-    @router.post(SPEECH_PATH)
-    async def create_speech(request: Request) -> Response:
-        """Speaks a text."""
+    FastAPI's routing, middleware and injection would add 0.3 ms to each of its answers (``make bench
+    ROW=overhead``), for a body that is parsed here anyway.
+    """
+
+    path = SPEECH_PATH
+    """What the metrics call it: the edge reads it from ``scope["route"]``, as for any other route."""
+
+    def __init__(self, speaker: Speaker, *, tenant: str, max_upload_bytes: int) -> None:
+        self._speaker = speaker
+        self._tenant = tenant
+        self._max_upload_bytes = max_upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self
+        try:
+            response = await self._response(Request(scope, receive, send))
+            await response(scope, receive, send)
+        except TimbreError as error:
+            await logged_error_response(error)(scope, receive, send)
+
+    async def _response(self, request: Request) -> Response:
+        if request.method != "POST":
+            return method_not_allowed({"POST"})
         started = time.perf_counter()
-        body, wanted = await read_speech(request, tenant, max_reference_bytes=max_upload_bytes)
-        speaker.catalogue.model(body.model)
-        return SpokenResponse(speaker, body, wanted, started=started)
+        body, wanted = await read_speech(request, self._tenant, max_reference_bytes=self._max_upload_bytes)
+        self._speaker.catalogue.model(body.model)
+        return SpokenResponse(self._speaker, body, wanted, started=started)
 
 
 class SpokenResponse(Response):

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,20 @@ def test_the_log_never_holds_the_text(server: LocalServer) -> None:
     server.stop()
     assert not any("secret" in json.dumps(line).lower() for line in server.lines)
     assert any(line["message"] == "request finished" and line["request_id"] for line in server.lines)
+
+
+def test_a_client_that_leaves_in_mid_upload_is_no_failure_of_the_server(server: LocalServer) -> None:
+    address = urllib.parse.urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(
+            b"POST /v1/audio/speech HTTP/1.1\r\nHost: timbre\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+    while (
+        b'timbre_requests_total{route="/v1/audio/speech",status="499"} 1.0' not in get(f"{server.admin_url}/metrics")[1]
+    ):
+        pass
+    server.stop()
+    assert [line for line in server.lines if line.get("level") == "error"] == []
 
 
 def test_sigterm_under_load_loses_no_request(server: LocalServer) -> None:
