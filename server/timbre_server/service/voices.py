@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from timbre_server.audio.flac import to_flac
 from timbre_server.domain.voice import Reference, VoiceRecord
@@ -13,6 +14,8 @@ from timbre_server.ports import Dispatcher, Engine, FeatureSource, VoiceStore
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.names import VOICE_PREFIX, RandomSource, checked_name, random_hex
 from timbre_server.service.recordings import RecordingIntake
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class VoiceService:
             transcript=upload.transcript,
             consent_id=upload.consent_id,
         )
-        return await self._store.add_voice(record)
+        return await self._kept(self._store.add_voice(record), record.digest)
 
     async def replace(self, tenant: str, voice_id: str, upload: VoiceUpload) -> VoiceRecord:
         """The voice with a new recording: same id and name, next generation.
@@ -97,16 +100,15 @@ class VoiceService:
         before = await self._store.voice(tenant, voice_id)
         consent_id = upload.consent_id or before.consent_id
         reference = await self._checked(tenant, upload, consent_id)
-        after = await self._store.replace_voice(
-            replace(
-                before,
-                digest=reference.digest,
-                reference_flac=await asyncio.to_thread(to_flac, reference.pcm),
-                updated_at=int(self._clock()),
-                transcript=upload.transcript,
-                consent_id=consent_id,
-            )
+        wanted = replace(
+            before,
+            digest=reference.digest,
+            reference_flac=await asyncio.to_thread(to_flac, reference.pcm),
+            updated_at=int(self._clock()),
+            transcript=upload.transcript,
+            consent_id=consent_id,
         )
+        before, after = await self._kept(self._exchanged(wanted), wanted.digest)
         if before.digest != after.digest:
             self._features.forget(before.digest)
         return after
@@ -144,3 +146,16 @@ class VoiceService:
         finally:
             permit.release()
         return reference
+
+    async def _kept(self, storing: Awaitable[_T], digest: str) -> _T:
+        """What ``storing`` returns; features of a recording that is not stored are not kept either."""
+        try:
+            return await storing
+        except BaseException:
+            self._features.forget(digest)
+            raise
+
+    async def _exchanged(self, wanted: VoiceRecord) -> tuple[VoiceRecord, VoiceRecord]:
+        """What stood there and what stands there now; another replacement may have been quicker than this one."""
+        before = await self._store.voice(wanted.tenant, wanted.id)
+        return before, await self._store.replace_voice(wanted)

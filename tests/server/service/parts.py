@@ -59,12 +59,17 @@ class Parts:
 
 @asynccontextmanager
 async def built_parts(
-    engine: StubEngine, *, require_consent: bool = False, max_pending_seconds: float = 60.0, max_input_chars: int = 4096
+    engine: StubEngine,
+    *,
+    require_consent: bool = False,
+    max_pending_seconds: float = 60.0,
+    max_input_chars: int = 4096,
+    max_stored_bytes: int = 64 << 20,
 ) -> AsyncIterator[Parts]:
     """The services, running."""
     worker = ThreadEngineWorker(engine)
     dispatcher = BatchingDispatcher(worker, max_pending_seconds=max_pending_seconds)
-    store = InMemoryVoiceStore(64 << 20)
+    store = InMemoryVoiceStore(max_stored_bytes)
     features = HostFeatureCache(engine.descriptor, dispatcher, max_bytes=64 << 20, observer=Metrics())
     intake = RecordingIntake(RecordingDecoder(DecodeLimits()), min_voiced_seconds=engine.descriptor.min_voiced_seconds)
     clock, numbers = [NOW], count(1)

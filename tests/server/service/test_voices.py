@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.server.service.parts import HER_VOICE, HIS_OTHER_TAKE, HIS_VOICE, NOW, Parts, recorded
+from tests.server.service.parts import HER_VOICE, HIS_OTHER_TAKE, HIS_VOICE, NOW, Parts, built_parts, recorded
 from timbre_server.audio.flac import from_flac
+from timbre_server.engine.stub import StubEngine
 from timbre_server.errors import (
     AudioTooShort,
     AudioUnreadable,
@@ -14,6 +17,7 @@ from timbre_server.errors import (
     ConsentRequired,
     InvalidValue,
     Overloaded,
+    RegistryFull,
     VoiceNotFound,
 )
 from timbre_server.service.voices import VoiceUpload
@@ -87,6 +91,36 @@ async def test_the_same_recording_again_is_a_generation_without_an_extraction(pa
     after = await parts.voices.replace(TENANT, before.id, HIS)
     assert (after.generation, after.digest) == (2, before.digest)
     assert len(parts.engine.encodings) == 1
+
+
+async def test_two_replacements_at_once_leave_the_features_of_one_recording(parts: Parts) -> None:
+    voice = await parts.voices.enrol(TENANT, "x", HIS)
+    others = [HERS, VoiceUpload(recorded(HIS_OTHER_TAKE))]
+    after = await asyncio.gather(*(parts.voices.replace(TENANT, voice.id, upload) for upload in others))
+    assert sorted(each.generation for each in after) == [2, 3]
+    alone = parts.features.held_bytes
+    await parts.voices.delete(TENANT, voice.id)
+    assert alone > 0
+    assert parts.features.held_bytes == 0
+
+
+async def test_a_voice_that_is_deleted_while_it_is_replaced_leaves_no_features(parts: Parts) -> None:
+    voice = await parts.voices.enrol(TENANT, "x", HIS)
+    replacing = asyncio.create_task(parts.voices.replace(TENANT, voice.id, HERS))
+    await asyncio.sleep(0)  # it has seen the voice, and waits for its recording to be decoded
+    await parts.voices.delete(TENANT, voice.id)
+    with pytest.raises(VoiceNotFound):
+        await replacing
+    assert len(parts.engine.encodings) == 2
+    assert parts.features.held_bytes == 0
+
+
+async def test_a_full_store_leaves_no_features() -> None:
+    async with built_parts(StubEngine(sleep=lambda _: None), max_stored_bytes=1) as parts:
+        with pytest.raises(RegistryFull):
+            await parts.voices.enrol(TENANT, "x", HIS)
+        assert len(parts.engine.encodings) == 1
+        assert parts.features.held_bytes == 0
 
 
 async def test_replacing_nobody_is_not_found_before_the_recording_is_looked_at(parts: Parts) -> None:
