@@ -14,6 +14,9 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 ROOT = "timbre"
 
+SILENT = ("uvicorn.access", "python_multipart.multipart")
+"""Loggers that nobody needs: our own access line says more, and what is wrong with a form is told to its sender."""
+
 
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time, level, logger, message, request_id and what ``extra={"fields": {...}}`` holds."""
@@ -42,7 +45,9 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(level.upper() if name == ROOT else "WARNING")  # libraries chat at info
-    logging.getLogger("uvicorn.access").disabled = True  # our own middleware writes the access line
+    logging.lastResort = handler  # for libraries that we do not know of
+    for name in SILENT:
+        logging.getLogger(name).disabled = True
     logging.captureWarnings(capture=True)
 
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser
 
 from timbre_server.telemetry import log
 
@@ -14,10 +16,14 @@ from timbre_server.telemetry import log
 def output() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     names = (log.ROOT, "uvicorn", "asyncio", "py.warnings")
+    last_resort = logging.lastResort
     before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).propagate) for name in names}
     log.configure("info", stream)
     yield stream
     logging.captureWarnings(capture=False)
+    logging.lastResort = last_resort
+    for name in log.SILENT:
+        logging.getLogger(name).disabled = False
     for name, (handlers, propagate) in before.items():
         logging.getLogger(name).handlers[:] = handlers
         logging.getLogger(name).propagate = propagate
@@ -49,4 +55,17 @@ def test_a_traceback_stays_on_one_line(output: io.StringIO) -> None:
 
 def test_lines_below_the_level_are_left_out(output: io.StringIO) -> None:
     log.get_logger("api").debug("details")
+    assert output.getvalue() == ""
+
+
+def test_a_library_that_nobody_named_writes_json_too(output: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest has its own there
+    logging.getLogger("some.library").warning("careful")
+    assert json.loads(output.getvalue())["message"] == "careful"
+
+
+def test_a_broken_form_writes_no_line(output: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    with pytest.raises(MultipartParseError):
+        MultipartParser(b"edge", {}).write(b"no boundary")
     assert output.getvalue() == ""
