@@ -20,7 +20,7 @@ ROWS = {
     "memory": "benchmarks.server_rows:memory",
     "speed": "benchmarks.server_rows:speed",
     "first-audio": "benchmarks.server_rows:first_audio",
-    "overhead": "benchmarks.server_rows:overhead",
+    "overhead": "benchmarks.overhead_row:overhead",
 }
 
 

@@ -1,4 +1,4 @@
-"""The server's own figures: start, memory, speed, first audio, overhead."""
+"""The server's own figures: start, memory, speed, first audio."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import time
 from pathlib import Path
 from threading import Thread
 
-import numpy as np
-
 from benchmarks.measuring import Bar, Client, Result, median, pin_to_core, pss_mib, quantile
 from examples.local_server import LocalServer
-from timbre_server.domain.speech import SpeechParameters
-from timbre_server.engine.stub import StubEngine
-from timbre_server.ports import Utterance
 
 VOICE = min((Path(__file__).resolve().parents[1] / "examples" / "voices").glob("*.flac"))
 SENTENCES = (
@@ -111,34 +106,3 @@ def first_audio() -> Result:
         Bar(f"first audio, {name}, median of 30", values["median_ms"], "ms", 150.0) for name, values in figures.items()
     ]
     return Result("first-audio", "warm enrolled voice, one client, one sentence", bars, figures)
-
-
-def overhead() -> Result:
-    """What the server adds to S(1) of the stub engine, measured beside a direct call of that engine."""
-    fixed, per_job = 0.020, 0.002
-    engine = StubEngine(fixed_seconds=fixed, per_job_seconds=per_job)
-    engine.load()
-    job = Utterance(SENTENCES[0], engine.preset_voices()["alloy"], SpeechParameters())
-    settings = {
-        "ENGINE__NAME": "stub",
-        "ENGINE__OPTIONS": f'{{"fixed_seconds": {fixed}, "per_job_seconds": {per_job}}}',
-        "LOG__ACCESS": "false",
-    }
-    direct, through, wav = [], [], []
-    with LocalServer(settings) as server:
-        client = Client(server.url)
-        for _ in range(200):
-            began = time.perf_counter()
-            list(engine.synthesize([job], lambda _: False))
-            direct.append((time.perf_counter() - began) * 1000)
-            through.append(client.speak(SENTENCES[0], "pcm").seconds * 1000)
-            wav.append(client.speak(SENTENCES[0], "wav").seconds * 1000)
-    bars = [
-        Bar("PCM over HTTP minus the engine alone, medians of 200", median(through) - median(direct), "ms", 2.0),
-        Bar("WAV over HTTP minus the engine alone, medians of 200", median(wav) - median(direct), "ms", 2.0),
-    ]
-    figures = {
-        name: {"median_ms": median(values), "p95_ms": quantile(values, 0.95), "std_ms": float(np.std(values))}
-        for name, values in (("engine_alone", direct), ("pcm", through), ("wav", wav))
-    }
-    return Result("overhead", "stub engine S(n) = 20 + 2n ms, one client, keep-alive", bars, figures)
