@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import gc
 import io
 import wave
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import av
 import numpy as np
 import pytest
 import soxr
+from av.container import OutputContainer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +40,23 @@ def as_played(data: bytes) -> Samples:
     played = heard(data)
     resampled: Samples = soxr.resample(played.samples, played.rate_hz, RATE_HZ)
     return resampled
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("audio_format", [f for f in FILES if f is not AudioFormat.WAV])
+def test_a_dropped_encoder_leaves_nothing_to_the_garbage_collector(audio_format: AudioFormat) -> None:
+    encoder = open_encoder(audio_format, RATE_HZ)
+    encoder.write(SPEECH)
+    del encoder
+    assert not [found for found in gc.get_objects() if isinstance(found, OutputContainer)]
 
 
 def test_every_format_has_a_content_type() -> None:
