@@ -45,6 +45,8 @@ class EngineDescriptor:
     """Bytes of features per second of reference, for planning a cache."""
     max_cross_voice_batch: int = 1
     """How many jobs of different voices one ``synthesize`` call may hold; 1 is a legal answer."""
+    max_batch_size: int | None = None
+    """How many jobs one ``synthesize`` call may hold at all; ``None`` = as many as the settings allow."""
     max_encode_batch: int = 1
     """How many references one ``encode`` call may hold."""
     streams: bool = False

@@ -99,6 +99,8 @@ class Process:
         self._log.info("ready", extra={"fields": {**fields, "engine": parts.engine_name}})
 
     def _failed(self, failure: BaseException) -> int:
+        if isinstance(failure, BaseExceptionGroup):  # several parts start at once; the first reason is enough
+            failure = failure.exceptions[0]
         if isinstance(failure, ConfigurationError) or not isinstance(failure, TimbreError):
             raise failure
         self._log.error("the engine did not start: %s", failure.message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.service.recordings import RecordingIntake
 from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
-from timbre_server.settings import EngineSettings, Settings
+from timbre_server.settings import EngineSettings, Settings, VoicesSettings
 from timbre_server.store import InMemoryVoiceStore
 from timbre_server.telemetry.metrics import Metrics
 from timbre_server.voicecache import HostFeatureCache
@@ -49,10 +50,18 @@ class Parts:
     worker: ThreadEngineWorker
     dispatcher: BatchingDispatcher
     encoders: ThreadPoolExecutor
+    decoder: RecordingDecoder
 
     async def start(self) -> None:
-        """Loads the engine.  Raises what ``Engine.load`` raises."""
-        await self.worker.start()
+        """Loads the engine, and sees meanwhile whether recordings can be decoded here.
+
+        Raises:
+            ConfigurationError: one of them can never work here.
+            EngineError: the engine failed to start.
+        """
+        async with asyncio.TaskGroup() as starting:
+            starting.create_task(self.worker.start())
+            starting.create_task(self.decoder.check_ready())
         await self.dispatcher.start()
 
     def health(self) -> str | None:
@@ -76,7 +85,8 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
     worker = ThreadEngineWorker(engine)
     dispatcher = _build_dispatcher(settings, worker, metrics)
     encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="timbre-encoder")
-    services = _build_services(settings, engine, dispatcher, metrics)
+    decoder = _build_decoder(settings.voices)
+    services = _build_services(settings, engine, dispatcher, decoder, metrics)
     api = create_api(
         services,
         lifecycle=lifecycle,
@@ -84,7 +94,7 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
         encoders=encoders,
         options=ApiOptions(max_upload_bytes=settings.voices.max_upload_bytes, access_log=settings.log.access),
     )
-    return Parts(api, engine.descriptor.name, worker, dispatcher, encoders)
+    return Parts(api, engine.descriptor.name, worker, dispatcher, encoders, decoder)
 
 
 def build_engine(settings: EngineSettings) -> Engine:
@@ -105,11 +115,11 @@ def build_engine(settings: EngineSettings) -> Engine:
 
 
 def _build_dispatcher(settings: Settings, worker: ThreadEngineWorker, metrics: Metrics) -> BatchingDispatcher:
-    descriptor = worker.descriptor
+    descriptor, wanted = worker.descriptor, settings.batching.max_batch_size
     dispatcher = BatchingDispatcher(
         worker,
         limits=Limits(
-            max_batch_size=settings.batching.max_batch_size,
+            max_batch_size=min(wanted, descriptor.max_batch_size or wanted),
             max_batch_cost_seconds=settings.batching.max_batch_cost_seconds,
             max_queue_delay_seconds=settings.batching.max_queue_delay_seconds,
             max_cross_voice_batch=descriptor.max_cross_voice_batch,
@@ -122,14 +132,19 @@ def _build_dispatcher(settings: Settings, worker: ThreadEngineWorker, metrics: M
     return dispatcher
 
 
-def _build_services(settings: Settings, engine: Engine, dispatcher: BatchingDispatcher, metrics: Metrics) -> Services:
+def _build_decoder(settings: VoicesSettings) -> RecordingDecoder:
+    limits = DecodeLimits(max_bytes=settings.max_upload_bytes, max_seconds=settings.max_reference_seconds)
+    return RecordingDecoder(limits, max_children=settings.decoder_processes)
+
+
+def _build_services(
+    settings: Settings, engine: Engine, dispatcher: BatchingDispatcher, decoder: RecordingDecoder, metrics: Metrics
+) -> Services:
     store = InMemoryVoiceStore(settings.voices.max_stored_bytes)
     cache = HostFeatureCache(
         engine.descriptor, dispatcher, max_bytes=settings.voice_cache.host_max_bytes, observer=metrics
     )
     metrics.watch_voice_cache("host", lambda: cache.held_bytes, settings.voice_cache.host_max_bytes)
-    limits = DecodeLimits(max_bytes=settings.voices.max_upload_bytes, max_seconds=settings.voices.max_reference_seconds)
-    decoder = RecordingDecoder(limits, max_children=settings.voices.decoder_processes)
     intake = RecordingIntake(decoder, min_voiced_seconds=engine.descriptor.min_voiced_seconds)
     require_consent = settings.voices.require_consent
     consents = ConsentService(

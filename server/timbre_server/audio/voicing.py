@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 # The public module around it reads the package's metadata when imported: 70 of the child's 200 ms.
-import _webrtcvad  # type: ignore[import-not-found]  # a C extension without stubs
+import _webrtcvad
 
 from timbre_server.audio.quantisation import Int16Samples, from_int16, to_int16, to_little_endian
 from timbre_server.audio.resampling import Resampler

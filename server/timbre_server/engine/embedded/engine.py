@@ -100,6 +100,7 @@ class EmbeddedEngine:
             feature_spec=extraction.FEATURE_SPEC,
             feature_bytes_per_second=extraction.BYTES_PER_SECOND,
             max_cross_voice_batch=MAX_BATCH,
+            max_batch_size=MAX_BATCH,
             max_encode_batch=1,
             streams=True,
             languages=LANGUAGES,
