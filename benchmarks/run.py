@@ -20,6 +20,7 @@ ROWS = {
     "memory": "benchmarks.server_rows:memory",
     "speed": "benchmarks.server_rows:speed",
     "first-audio": "benchmarks.server_rows:first_audio",
+    "quality": "benchmarks.quality_row:quality",
     "overhead": "benchmarks.overhead_row:overhead",
 }
 

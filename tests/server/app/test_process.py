@@ -5,10 +5,11 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -43,6 +44,17 @@ def speak(server: LocalServer, text: str, response_format: str = "wav") -> tuple
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read(), dict(error.headers)
+
+
+def until(claim: Callable[[], bool]) -> None:
+    """Returns when the claim is true, which another process brings about; fails after 10 s."""
+    deadline = time.monotonic() + 10
+    while not claim():
+        assert time.monotonic() < deadline, "it never came true"
+
+
+def exports(server: LocalServer, sample: bytes) -> bool:
+    return sample in get(f"{server.admin_url}/metrics")[1]
 
 
 def test_an_unknown_setting_stops_the_start_with_its_name() -> None:
@@ -92,7 +104,7 @@ def test_a_ready_server_answers_on_both_ports(server: LocalServer) -> None:
     assert get(f"{server.admin_url}/livez")[0] == 200
     status, wav, _ = speak(server, "Hello.")
     assert (status, wav[:4]) == (200, b"RIFF")
-    assert b'timbre_requests_total{route="/v1/audio/speech",status="200"} 1.0' in get(f"{server.admin_url}/metrics")[1]
+    until(lambda: exports(server, b'timbre_requests_total{route="/v1/audio/speech",status="200"} 1.0'))
 
 
 def test_the_log_never_holds_the_text(server: LocalServer) -> None:
@@ -136,8 +148,8 @@ def test_sigterm_under_load_loses_no_request(server: LocalServer) -> None:
 
     with ThreadPoolExecutor(8) as clients:
         running = [clients.submit(client) for _ in range(8)]
-        while len(results) < 16:
-            assert not any(future.done() for future in running)
+        until(lambda: len(results) >= 16)
+        assert not any(future.done() for future in running)
         ending.set()
         code = server.stop(signal.SIGTERM)
         for future in running:
@@ -154,8 +166,7 @@ def test_a_draining_server_closes_connections_and_finishes_streams(server: Local
     long_text = " ".join(f"Sentence number {number}." for number in range(10))
     with ThreadPoolExecutor(2) as clients:
         long = clients.submit(speak, server, long_text, "mp3")
-        while b"timbre_pending_requests 1.0" not in get(f"{server.admin_url}/metrics")[1]:
-            pass
+        until(lambda: exports(server, b"timbre_pending_requests 1.0"))
         drain = urllib.request.Request(f"{server.admin_url}/drain", method="POST")
         with urllib.request.urlopen(drain, timeout=10) as answer:
             told: dict[str, Any] = json.load(answer)

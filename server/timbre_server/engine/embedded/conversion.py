@@ -3,7 +3,7 @@
 Pitch: median and spread of log F0.  Timbre: the mean envelope, of voiced and unvoiced frames apart, as a fixed gain
 per frequency, and a lengthening of the vocal tract for lower voices.  Nothing else: matching covariances, blending
 neighbours, warping upwards or damping the residual all cost intelligibility (word error rates rise from 0.02 to
-0.03-0.37; docs/decisions).
+0.03-0.37; docs/decisions/0001-embedded-engine.md).
 
 References: D. Sundermann and H. Ney, "VTLN-based voice conversion" (2003), for the warp; the rest is mean matching.
 """

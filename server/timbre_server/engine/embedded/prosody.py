@@ -39,8 +39,8 @@ EMOTIONS: Final[Mapping[str, Prosody]] = MappingProxyType(
         "calm": Prosody(speed=0.92, semitones=-1.0, range=0.7, gain_db=-1.5, tilt_db_per_octave=-0.8),
     }
 )
-"""Directions as in K. Scherer, "Vocal communication of emotion" (2003), table 3; sizes such that word error rates of
-a speech recogniser stay below 0.07 (measured on 10 sentences and two voices)."""
+"""The directions are those that K. Scherer, "Vocal communication of emotion" (Speech Communication 40, 2003) reviews;
+the sizes keep the speech understood (docs/decisions/0001-embedded-engine.md has the word error rates)."""
 
 KEYWORDS: Final[Mapping[str, str]] = MappingProxyType({
     "happy": "happy", "cheerful": "happy", "joyful": "happy", "excited": "happy", "enthusiastic": "happy",

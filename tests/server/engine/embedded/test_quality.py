@@ -10,24 +10,13 @@ import pytest
 
 from tests.quality import recordings
 from tests.quality.judge import SpeakerJudge
+from tests.quality.sentences import SENTENCES
 from tests.quality.wer import transcribe, word_error_rate
 from timbre_server.domain.pcm import Pcm, Samples
 from timbre_server.domain.voice import Features
 from timbre_server.engine.embedded.analysis import analyse
 from timbre_server.engine.embedded.engine import EmbeddedEngine
 
-SENTENCES = (
-    "The harbour was quiet when we arrived, and the boats lay still in the morning light.",
-    "Please bring me a cup of coffee and two slices of bread.",
-    "He walked along the river until the sun went down behind the hills.",
-    "My sister bought a new car last week, but she does not like to drive it.",
-    "The children played in the garden while their mother was reading a book.",
-    "We have to leave early tomorrow because the train does not wait.",
-    "Nobody in the village could remember such a cold winter.",
-    "The doctor told him to stay in bed and to drink a lot of water.",
-    "There is a small house at the end of the road.",
-    "I will call you again when the work is finished.",
-)
 NAMES = ("librivox-male", "allison-female", "carlo-male-italian")
 ENGLISH_NAMES = NAMES[:2]
 """The encoder weighs the language too, and puts the Italian speaker's English nearer to an English man."""
