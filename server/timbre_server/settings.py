@@ -46,6 +46,8 @@ class HttpSettings(_Group):
     """Port of probes, metrics and drain; 0 = any free one."""
     admin_token_file: Path | None = None
     """File that holds the token for writes to the admin port (``Authorization: Bearer``); without one they need loopback."""
+    send_timeout_seconds: float = Field(default=60.0, gt=0)
+    """How long a client may take nothing of its answer before its request is given up, in seconds."""
 
 
 class EngineSettings(_Group):

@@ -15,7 +15,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from timbre_server.api.consents import add_consents
-from timbre_server.api.edge import Edge
+from timbre_server.api.edge import SEND_TIMEOUT_SECONDS, Edge
 from timbre_server.api.errors import error_response, internal_error, logged_error_response, method_not_allowed
 from timbre_server.api.models import add_models
 from timbre_server.api.speech import Speaker, SpeechRoute
@@ -53,6 +53,7 @@ class ApiOptions:
 
     max_upload_bytes: int
     access_log: bool = True
+    send_timeout_seconds: float = SEND_TIMEOUT_SECONDS
     tenant: str = DEFAULT_TENANT
 
     @property
@@ -78,6 +79,7 @@ def create_api(
         metrics=metrics,
         max_body_bytes=options.max_body_bytes,
         access_log=options.access_log,
+        send_timeout_seconds=options.send_timeout_seconds,
     )
 
 

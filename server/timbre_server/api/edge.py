@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -25,6 +26,9 @@ _SANE_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 UNKNOWN_ROUTE: Final = "unknown"
 """The label of requests that no route took: paths come from clients and must not become labels."""
+
+SEND_TIMEOUT_SECONDS: Final = 60.0
+"""How long a client may take nothing of its answer: nginx's ``send_timeout``."""
 
 CLIENT_LEFT: Final = 499
 """nginx's word for a client who left before the response was complete."""
@@ -75,6 +79,7 @@ class Edge:
         metrics: Metrics,
         max_body_bytes: int,
         access_log: bool = True,
+        send_timeout_seconds: float = SEND_TIMEOUT_SECONDS,
         id_source: Callable[[], str] = new_request_id,
     ) -> None:
         self._app = app
@@ -82,6 +87,7 @@ class Edge:
         self._metrics = metrics
         self._max_body_bytes = max_body_bytes
         self._access_log = access_log
+        self._send_timeout_seconds = send_timeout_seconds
         self._id_source = id_source
         self._log = get_logger("api")
 
@@ -107,7 +113,7 @@ class Edge:
         except TimbreError as error:  # before a route: the application answers its own errors itself
             await self._refuse(exchange, body, send, error)
         except ClientDisconnect:
-            pass  # in mid-upload: nobody is there to be told anything
+            pass  # in mid-upload, or it stopped reading: nobody is there to be told anything
         except Exception:  # noqa: BLE001 -- the edge of the API: one request's failure must not reach others
             self._log.exception("unexpected failure")
             await self._refuse(exchange, body, send, internal_error())
@@ -127,7 +133,12 @@ class Edge:
                 message["headers"] = headers
             elif not message.get("more_body", False):
                 exchange.complete = not body.client_left
-            await send(message)
+            try:
+                async with asyncio.timeout(self._send_timeout_seconds):
+                    await send(message)
+            except TimeoutError:  # a client that reads no more would hold its work, and the drain, for ever
+                body.client_left, exchange.complete = True, False
+                raise ClientDisconnect from None
 
         return observed
 

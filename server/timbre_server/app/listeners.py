@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import Generator
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from timbre_server.errors import ConfigurationError
+from timbre_server.api.errors import error_object
+from timbre_server.errors import ConfigurationError, RequestRejected
 
 # Longer than the 60 s for which nginx and most cloud load balancers keep an idle upstream connection, so that
 # it is never us who close one just as they reuse it.
 KEEP_ALIVE_SECONDS: Final = 75
 BACKLOG: Final = 2048
+
+
+_NOT_HTTP: Final = RequestRejected("the request is not valid HTTP/1.1")
+
+
+class _Protocol(HttpToolsProtocol):
+    """Answers in our error shape even where no request could be read."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the library's signature
+        body = json.dumps({"error": error_object(_NOT_HTTP)}).encode()
+        head = (
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -39,7 +58,7 @@ class Listener:
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

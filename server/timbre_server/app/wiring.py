@@ -92,7 +92,11 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
         lifecycle=lifecycle,
         metrics=metrics,
         encoders=encoders,
-        options=ApiOptions(max_upload_bytes=settings.voices.max_upload_bytes, access_log=settings.log.access),
+        options=ApiOptions(
+            max_upload_bytes=settings.voices.max_upload_bytes,
+            access_log=settings.log.access,
+            send_timeout_seconds=settings.http.send_timeout_seconds,
+        ),
     )
     return Parts(api, engine.descriptor.name, worker, dispatcher, encoders, decoder)
 

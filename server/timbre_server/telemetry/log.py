@@ -45,6 +45,8 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(level.upper() if name == ROOT else "WARNING")  # libraries chat at info
+    # Its one warning, "Invalid HTTP request received", is a line that any stranger could have written without end.
+    logging.getLogger("uvicorn").setLevel("ERROR")
     logging.lastResort = handler  # for libraries that we do not know of
     for name in SILENT:
         logging.getLogger(name).disabled = True

@@ -128,6 +128,34 @@ def test_a_client_that_leaves_in_mid_upload_is_no_failure_of_the_server(server: 
     assert [line for line in server.lines if line.get("level") == "error"] == []
 
 
+def test_a_client_that_stops_reading_is_given_up_and_holds_neither_queue_nor_drain() -> None:
+    body = {"model": "tts-1", "voice": "alloy", "input": "word " * 800, "response_format": "pcm", "speed": 0.5}
+    content = json.dumps(body).encode()
+    head = (
+        f"POST /v1/audio/speech HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    )
+    with LocalServer({**STUB, "HTTP__SEND_TIMEOUT_SECONDS": "0.5"}) as server:
+        address = urllib.parse.urlsplit(server.url)
+        with socket.create_connection((address.hostname, address.port)) as client:
+            client.sendall(head.encode() + b"\r\n\r\n" + content)
+            until(lambda: exports(server, b'timbre_requests_total{route="/v1/audio/speech",status="499"} 1.0'))
+            until(lambda: exports(server, b"timbre_pending_requests 0.0"))
+            assert server.stop() == 0
+    assert [line for line in server.lines if "exception" in line] == []
+
+
+@pytest.mark.parametrize("port", ["url", "admin_url"])
+def test_what_is_no_http_gets_an_error_in_our_shape(server: LocalServer, port: str) -> None:
+    address = urllib.parse.urlsplit(getattr(server, port))
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(b"\x16\x03\x01\x02\x00 no HTTP at all\r\n\r\n")
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert set(json.loads(body)["error"]) == {"message", "type", "param", "code"}
+    server.stop()
+    assert [line for line in server.lines if line.get("level") in {"warning", "error"}] == []
+
+
 def test_sigterm_under_load_loses_no_request(server: LocalServer) -> None:
     """Clients that open a connection each, as those behind a Service do, until they are turned away properly."""
     results: list[tuple[int, bytes]] = []
@@ -173,7 +201,7 @@ def test_a_draining_server_closes_connections_and_finishes_streams(server: Local
         late = speak(server, "Late.")
         assert get(f"{server.admin_url}/readyz")[0] == 503
         assert long.result()[0] == 200
-    assert told["in_flight"] == 1
+    assert told == {"status": "draining", "in_flight": 1}
     assert (late[0], late[2].get("connection", late[2].get("Connection"))) == (200, "close")
     assert server.process.poll() is None  # only a signal ends it
     assert server.stop() == 0
