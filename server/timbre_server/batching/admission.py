@@ -29,6 +29,13 @@ class WorkPermit:
         """Gives back what exceeds that."""
         self.spend(max(0.0, self.remaining_seconds - seconds))
 
+    def keep_at_least(self, seconds: float) -> None:
+        """Takes what is missing from that, whether or not it fits: the work has been admitted before."""
+        missing = seconds - self.remaining_seconds
+        if self._open and missing > 0.0:
+            self.remaining_seconds += missing
+            self._ledger.give_back(-missing, permits=0)
+
     def release(self) -> None:
         if self._open:
             self._open = False

@@ -78,7 +78,8 @@ class Row:
 
     The first job opens at once and travels without its followers, so that the first audio comes early; the
     others open as the engine gets on, a few at a time, and not further ahead of the reader than
-    ``MAX_AHEAD_SECONDS``.  The reader gets the jobs in their order, whatever order they ran in.
+    ``MAX_AHEAD_SECONDS``.  A row that waits for its reader holds no place in the queue; once it is read again, it
+    pays for each job that opens, and is not refused.  The reader gets the jobs in their order, whatever order they ran in.
     """
 
     def __init__(
@@ -128,7 +129,10 @@ class Row:
         while self._opened < self.abandoned_from and self._may_open():
             self._jobs[self._opened].arrived_at = now
             self._opened += 1
-        return self._jobs[first : self._opened]
+        opened = self._jobs[first : self._opened]
+        if opened and isinstance(self._permit, WorkPermit):
+            self._permit.keep_at_least(sum(job.cost_seconds for job in self._jobs[: self._opened] if not job.done))
+        return opened
 
     def _may_open(self) -> bool:
         if not self._started:
@@ -161,6 +165,8 @@ class Row:
         self._ended += 1
         if isinstance(self._permit, WorkPermit):
             self._permit.spend(job.cost_seconds)
+            if self._ended == self._opened and self._buffered_samples >= self._max_ahead_samples:
+                self._permit.keep_at_most(0.0)  # its reader may never come back, and the engine would idle for it
         self._news.set()
 
     def fail(self, error: TimbreError) -> None:

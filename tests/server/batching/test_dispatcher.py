@@ -191,6 +191,22 @@ async def test_a_slow_reader_stops_neither_the_engine_nor_others_and_holds_a_min
 
 
 @in_virtual_time
+async def test_readers_who_never_read_do_not_keep_others_out() -> None:
+    texts = ["This sentence is spoken in about five seconds, which is a twelfth of what may be ahead."] * 60
+    async with a_scene(max_pending_seconds=2.0) as scene:
+        unread = []
+        for _ in range(10):
+            unread.append(scene.dispatcher.speak(scene.row(*texts), permit=scene.dispatcher.admit(0.022 * len(texts))))
+            await asyncio.sleep(60.0)
+        assert scene.dispatcher.pending_requests == len(unread)
+
+        assert scene.dispatcher.pending_work_seconds == 0.0
+        assert (await scene.request("Me too.")).error is None
+        heard = np.concatenate([samples async for samples in unread[0]])
+        assert np.array_equal(heard, scene.alone(*texts))
+
+
+@in_virtual_time
 async def test_extraction_and_speech_never_share_a_batch_and_run_in_the_order_of_their_age() -> None:
     async with a_scene() as scene:
         scene.request("Busy.")

@@ -75,6 +75,27 @@ async def test_no_job_opens_while_a_minute_of_speech_is_unread() -> None:
 
 
 @in_virtual_time
+async def test_a_row_that_waits_for_its_reader_holds_no_place_and_pays_again_for_what_opens() -> None:
+    row = ARow(8)
+    jobs = started(row)
+    for job in jobs[:-1]:
+        job.receive(a_piece(0.0, length=300), 1.0)
+    assert row.ledger.pending_seconds == 5.0
+    jobs[-1].receive(a_piece(0.0, length=300), 1.0)
+    assert row.open_jobs(1.0) == []
+    assert row.ledger.pending_seconds == 0.0
+
+    await row.read(3)
+    reopened = row.open_jobs(2.0)
+    assert len(reopened) == MAX_OPEN_JOBS
+    assert row.ledger.pending_seconds == MAX_OPEN_JOBS
+    reopened[0].receive(a_piece(0.0), 3.0)
+    assert row.ledger.pending_seconds == MAX_OPEN_JOBS - 1
+    row.leave()
+    assert row.ledger.pending_seconds == 0.0
+
+
+@in_virtual_time
 async def test_the_reader_gets_the_jobs_in_order_whatever_order_they_end_in() -> None:
     row = ARow(3)
     jobs = started(row)
