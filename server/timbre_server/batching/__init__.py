@@ -7,6 +7,7 @@ works.  No window is waited for unless the settings ask for one.
 - ``rows``: a request is a row of sentence jobs; it opens them step by step and is read in order.
 - ``policy``: the pure decision which jobs form the next batch.
 - ``isolation``: what is done after a batch failed, so that a job fails alone.
+- ``progress``: whether the batch at the engine gets on, so that an engine that hangs is noticed.
 - ``dispatcher``: the loop that owns all of these, ``ports.Dispatcher``.
 
 One event loop owns everything here and nothing is locked; only what a garbage collector may call from another

@@ -17,6 +17,7 @@ from timbre_server.batching.extraction import ExtractionJob
 from timbre_server.batching.isolation import SizeCap, halves
 from timbre_server.batching.observer import BatchObserver, NoObserver
 from timbre_server.batching.policy import Limits, WorkKind, next_batch
+from timbre_server.batching.progress import Progress
 from timbre_server.batching.rows import Row, SpeechJob
 from timbre_server.batching.stream import SpeechStream
 from timbre_server.domain.voice import Features, Reference
@@ -52,6 +53,7 @@ class BatchingDispatcher:
         self._costs = costs if costs is not None else MeasuredCosts()
         self._observer = observer if observer is not None else NoObserver()
         self._ledger = Ledger(max_pending_seconds, self._costs)
+        self._progress = Progress()
         self._speech_cap = SizeCap(self._limits.max_batch_size)
         self._encode_cap = SizeCap(self._limits.max_encode_batch)
         self._waiting: list[Job] = []
@@ -81,8 +83,8 @@ class BatchingDispatcher:
         await self._idle.wait()
 
     def health(self) -> str | None:
-        """None while work gets done, else one sentence that says why not."""
-        return self._stopped or self._worker.health()
+        """None while work gets done, else one sentence that says why not.  Asked on the loop."""
+        return self._stopped or self._worker.health() or self._progress.stalled(asyncio.get_running_loop().time())
 
     @property
     def pending_requests(self) -> int:
@@ -187,9 +189,11 @@ class BatchingDispatcher:
             return
         loop = asyncio.get_running_loop()
         began_at = loop.time()
-        error = await self._outcome(jobs)
-        busy_seconds = loop.time() - began_at
         costs = [job.cost_seconds for job in jobs]
+        self._progress.begin(max(sum(costs), self._costs.predicted_drain_seconds(sum(costs))), began_at)
+        error = await self._outcome(jobs)
+        self._progress.end()
+        busy_seconds = loop.time() - began_at
         self._observer.batch_done(jobs[0].kind, len(jobs), busy_seconds=busy_seconds, demand_seconds=sum(costs))
         if error is None:
             self._costs.observe(costs, busy_seconds)
@@ -229,6 +233,7 @@ class BatchingDispatcher:
         # The port promises that it can be closed.
         async with aclosing(cast("AsyncGenerator[Piece, None]", pieces)):
             async for piece in pieces:
+                self._progress.note(loop.time())
                 jobs[piece.index].receive(piece, loop.time())
 
     async def _encode(self, jobs: Sequence[ExtractionJob]) -> None:

@@ -172,6 +172,51 @@ async def test_when_the_engine_is_gone_nobody_hangs(end: str) -> None:
 
 
 @in_virtual_time
+async def test_a_batch_that_never_ends_is_noticed_after_a_minute_and_forgiven_when_it_ends() -> None:
+    async with a_scene() as scene:
+        heard = scene.request("[slow:90]")
+        await asyncio.sleep(60.0)
+        assert scene.dispatcher.health() is None
+        await asyncio.sleep(1.0)
+        assert scene.dispatcher.health() == "the engine has given no sign of life for 61 s amid a batch"
+
+        await heard
+        assert scene.dispatcher.health() is None
+        await asyncio.sleep(1000.0)
+        assert scene.dispatcher.health() is None
+
+
+@in_virtual_time
+async def test_an_extraction_that_never_ends_is_noticed_too() -> None:
+    async with a_scene() as scene:
+        extraction = asyncio.ensure_future(scene.dispatcher.extract(a_reference(transcript="[slow:90]")))
+        await asyncio.sleep(61.0)
+        assert scene.dispatcher.health() is not None
+        await extraction
+
+
+@in_virtual_time
+async def test_a_long_batch_that_still_speaks_is_well() -> None:
+    async with a_scene(StubEngine(pieces=3)) as scene:
+        heard = scene.request("[slow:150]")
+        await asyncio.sleep(140.0)
+
+        assert scene.dispatcher.health() is None
+        await heard
+
+
+@in_virtual_time
+async def test_an_engine_without_pieces_is_given_twenty_times_what_it_predicted() -> None:
+    async with a_scene(StubEngine(fixed_seconds=10.0, per_job_seconds=0.0)) as scene:
+        heard = scene.request("[slow:300]")
+        await asyncio.sleep(199.0)
+        assert scene.dispatcher.health() is None
+        await asyncio.sleep(2.0)
+        assert scene.dispatcher.health() is not None
+        await heard
+
+
+@in_virtual_time
 async def test_an_engine_that_forgets_a_job_fails_that_job_only() -> None:
     async with a_scene() as scene:
         whole = scene.engine.synthesize
