@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
@@ -148,11 +150,23 @@ def test_costs_are_positive_and_grow_with_the_work() -> None:
     assert 0 < engine.extraction_cost_seconds(1) < engine.extraction_cost_seconds(30)
 
 
-def test_predicted_cost_is_of_the_right_size(engine: EmbeddedEngine, alloy: Features) -> None:
+def test_digits_cost_several_times_what_letters_cost() -> None:
+    digits, letters = (EmbeddedEngine().synthesis_cost_seconds(sign * 1000, SpeechParameters()) for sign in "7x")
+    assert digits > 5 * letters
+
+
+@given(st.text(max_size=50), st.text(max_size=50))
+def test_cost_never_falls_when_text_is_added(text: str, more: str) -> None:
+    cost = EmbeddedEngine().synthesis_cost_seconds
+    assert cost(text + more, SpeechParameters()) >= cost(text, SpeechParameters())
+
+
+@pytest.mark.parametrize("text", [TEXT, "7391 " * 17, "https://a.b/c=d#e+f " * 4])
+def test_predicted_cost_is_of_the_right_size(engine: EmbeddedEngine, alloy: Features, text: str) -> None:
     started = time.process_time()
-    list(engine.synthesize([Utterance(TEXT, alloy)], never))
+    list(engine.synthesize([Utterance(text, alloy)], never))
     spent = time.process_time() - started
-    predicted = engine.synthesis_cost_seconds(TEXT, SpeechParameters())
+    predicted = engine.synthesis_cost_seconds(text, SpeechParameters())
     assert predicted / 6 < spent < predicted * 6
 
 
