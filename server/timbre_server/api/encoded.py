@@ -72,7 +72,8 @@ class EncodedSpeech:
                 self._count(piece)
                 pieces.append(piece)
         rate, count = self._speech.sample_rate_hz, sum(piece.size for piece in pieces)
-        return await self._encoding(lambda: encode(np.concatenate(pieces), rate, self._format), count)
+        samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        return await self._encoding(lambda: encode(samples, rate, self._format), count)
 
     def _count(self, piece: Samples) -> None:
         self.audio_seconds += piece.size / self._speech.sample_rate_hz
