@@ -239,9 +239,3 @@ class EncodingError(TimbreError):
     """Finished speech could not be written in the asked format."""
 
     code = "encoding_error"
-
-
-class Cancelled(TimbreError):
-    """The caller gave the work up before it was done."""
-
-    code = "cancelled"

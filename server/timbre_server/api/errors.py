@@ -75,7 +75,6 @@ ANSWERS: Final[Mapping[type[TimbreError], Answer]] = MappingProxyType(
         errors.EngineOutOfMemory: Answer(500, _SERVER, heals=False),  # it ran alone: the job itself is too large
         errors.EngineStopped: _UNAVAILABLE,  # another replica may still have an engine
         errors.EncodingError: _FAILED,
-        errors.Cancelled: Answer(499, _INVALID),  # nginx's word for a client who left; nobody reads it
     }
 )
 """Every class of the tree, by itself: a new error without a row fails a test."""
