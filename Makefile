@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SOURCES := server operator tests benchmarks examples scripts
 
-.PHONY: help setup lock format check test serve demo demo-server bench generate clean
+.PHONY: help setup redis lock format check test serve demo demo-server bench generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -32,7 +32,10 @@ check: .venv/.dev ## lint, layers, types, generated files
 	@.venv/bin/basedpyright --warnings | tail -n 40; exit $${PIPESTATUS[0]}
 	@$(PY) scripts/generate_docs.py --check
 
-test: .venv/.dev ## run all tests (they need no GPU, no cluster and no network)
+redis: ## install redis-server where it is missing (as root; else it prints the command)
+	@scripts/install_redis.sh
+
+test: .venv/.dev redis ## run all tests (they need no GPU, no cluster and no network)
 	@$(PY) -m pytest $(ARGS)
 
 serve: .venv/.server ## start a server on 127.0.0.1:8000 with the embedded engine

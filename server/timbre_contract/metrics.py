@@ -78,7 +78,7 @@ ENGINE_DEMAND: Final = MetricSpec(
 VOICE_CACHE_LOOKUPS: Final = MetricSpec(
     "timbre_voice_cache_lookups_total",
     MetricKind.COUNTER,
-    "Look-ups of voice features by tier (host) and outcome (hit, miss).",
+    "Look-ups of voice features by tier (device, host, redis) and outcome (hit, miss).",
     ("tier", "outcome"),
 )
 VOICE_CACHE_BYTES: Final = MetricSpec(
@@ -93,7 +93,7 @@ VOICE_CACHE_CAPACITY: Final = MetricSpec(
 VOICE_CACHE_EVICTIONS: Final = MetricSpec(
     "timbre_voice_cache_evictions_total",
     MetricKind.COUNTER,
-    "Voices dropped from a tier, by cause (capacity, erased).",
+    "Voices dropped from a tier, by cause (capacity, pressure, erased).",
     ("tier", "cause"),
 )
 VOICE_EXTRACTION: Final = MetricSpec(
@@ -102,6 +102,68 @@ VOICE_EXTRACTION: Final = MetricSpec(
     "From asking for the extraction of a voice to its features, waiting included.",
     (),
     _EXTRACTION_SECONDS,
+)
+
+# A millisecond where the log is healthy, up to the second that a change may take (docs/caching.md), and beyond.
+_LAG_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+VOICE_CACHE_HIT_RATIO: Final = MetricSpec(
+    "timbre_voice_cache_hit_ratio",
+    MetricKind.GAUGE,
+    "Share of the voice look-ups of the last 5 minutes that needed no extraction; NaN without look-ups.",
+)
+VOICE_WORKING_SET: Final = MetricSpec(
+    "timbre_voice_working_set_bytes",
+    MetricKind.GAUGE,
+    "Memory for features with which the target share of look-ups would be hits, in bytes.",
+)
+VOICE_INVALIDATION_LAG: Final = MetricSpec(
+    "timbre_voice_invalidation_lag_seconds",
+    MetricKind.HISTOGRAM,
+    "From the entry of a change in the log, by Redis' clock, to its effect on this pod.",
+    (),
+    _LAG_SECONDS,
+)
+VOICE_STALE_READS: Final = MetricSpec(
+    "timbre_voice_stale_reads_total",
+    MetricKind.COUNTER,
+    "Sampled uses of a voice that the registry, asked afterwards, had changed more than a second before.",
+)
+VOICE_UNCHECKED_USES: Final = MetricSpec(
+    "timbre_voice_unchecked_uses_total",
+    MetricKind.COUNTER,
+    "Uses of a voice in memory whose freshness could not be checked because Redis was away.",
+)
+CHANGE_LOG_HEALTHY: Final = MetricSpec(
+    "timbre_change_log_healthy",
+    MetricKind.GAUGE,
+    "1 while this pod follows the log of changes closely enough to speak voices without asking, else 0.",
+)
+REGISTRY_DEGRADED: Final = MetricSpec(
+    "timbre_registry_degraded",
+    MetricKind.GAUGE,
+    "1 after Redis was found emptied, until what the pods held is published again, else 0.",
+)
+REDIS_BREAKER_OPEN: Final = MetricSpec(
+    "timbre_redis_breaker_open", MetricKind.GAUGE, "1 while nobody asks Redis because it does not answer, else 0."
+)
+DEVICE_MEMORY: Final = MetricSpec(
+    "timbre_device_memory_bytes",
+    MetricKind.GAUGE,
+    "Memory of the device as NVML and torch report it, by kind (total, used, free, allocated, reserved).",
+    ("kind",),
+)
+DEVICE_UTILIZATION: Final = MetricSpec(
+    "timbre_device_utilization_ratio", MetricKind.GAUGE, "Share of time in which the device ran a kernel, 0 to 1."
+)
+DEVICE_TEMPERATURE: Final = MetricSpec(
+    "timbre_device_temperature_celsius", MetricKind.GAUGE, "Temperature of the device."
+)
+VOICE_CACHE_RESIZES: Final = MetricSpec(
+    "timbre_voice_cache_resizes_total",
+    MetricKind.COUNTER,
+    "Changes of the device tier's budget, by reason (pressure, out_of_memory, demand).",
+    ("reason",),
 )
 
 SERVER_METRICS: Final = (
@@ -119,5 +181,17 @@ SERVER_METRICS: Final = (
     VOICE_CACHE_CAPACITY,
     VOICE_CACHE_EVICTIONS,
     VOICE_EXTRACTION,
+    VOICE_CACHE_HIT_RATIO,
+    VOICE_WORKING_SET,
+    VOICE_CACHE_RESIZES,
+    VOICE_INVALIDATION_LAG,
+    VOICE_STALE_READS,
+    VOICE_UNCHECKED_USES,
+    CHANGE_LOG_HEALTHY,
+    REGISTRY_DEGRADED,
+    REDIS_BREAKER_OPEN,
+    DEVICE_MEMORY,
+    DEVICE_UTILIZATION,
+    DEVICE_TEMPERATURE,
 )
 """What ``/metrics`` of the server exports, in the order of the documentation."""

@@ -217,6 +217,18 @@ class RegistryFull(Unavailable):
     code = "voice_registry_full"
 
 
+class StoreUnavailable(Unavailable):
+    """The shared store did not answer within its budget, and this pod cannot go on without it."""
+
+    code = "store_unavailable"
+
+
+class ExtractionFailed(TimbreError):
+    """The features of this recording could not be extracted a moment ago, on this pod or another."""
+
+    code = "extraction_failed"
+
+
 class EngineError(TimbreError):
     """The engine failed at this job; nothing is wrong with the request as far as we know."""
 

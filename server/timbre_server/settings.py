@@ -31,6 +31,12 @@ def _json_object(value: object) -> object:
         raise ValueError("not a JSON object") from None  # the cause would repeat the value
 
 
+def _comma_list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(item.strip() for item in value.split(",") if item.strip())
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -53,8 +59,8 @@ class HttpSettings(_Group):
 class EngineSettings(_Group):
     """Which engine speaks."""
 
-    name: Literal["embedded", "stub"] = "embedded"
-    """The engine; ``stub`` makes tones, for tests and benchmarks only."""
+    name: Literal["embedded", "pocket-tts", "stub"] = "embedded"
+    """The engine; ``pocket-tts`` needs the extra of that name, ``stub`` makes tones, for tests and benchmarks only."""
     options: Annotated[dict[str, Any], NoDecode, BeforeValidator(_json_object)] = Field(default_factory=dict)
     """The engine's own options as a JSON object, as ``{"threads": 2}``; an unknown one stops the start."""
 
@@ -94,11 +100,89 @@ class VoicesSettings(_Group):
     """Most bytes of recordings that the in-process store holds; beyond it enrolment gets 503."""
 
 
+class RedisSettings(_Group):
+    """The shared store; without ``url`` the server runs alone, with everything in its own memory."""
+
+    url: str = ""
+    """``redis://host:6379/0``, or ``rediss://`` for TLS; for Sentinel and Cluster several addresses, ``redis://a:26379,b:26379/0``."""
+    mode: Literal["standalone", "sentinel", "cluster"] = "standalone"
+    """What the address leads to."""
+    sentinel_master: str = "mymaster"
+    """Name under which the Sentinels know the master."""
+    username: str = ""
+    """ACL user; empty = the default user."""
+    password_file: Path | None = None
+    """File that holds the password; read at each connect, so that a changed password needs no restart."""
+    sentinel_password_file: Path | None = None
+    """The same for the Sentinels themselves."""
+    tls_ca_file: Path | None = None
+    """Certificates that the server's certificate must come from; without one, those of the system."""
+    tls_cert_file: Path | None = None
+    """Our own certificate, for a server that asks for one."""
+    tls_key_file: Path | None = None
+    """Its key."""
+    connect_timeout_seconds: float = Field(default=0.05, gt=0, le=10)
+    """How long a connection may take to come about, in seconds."""
+    read_timeout_seconds: float = Field(default=0.05, gt=0, le=10)
+    """How long a read of a request may wait for its answer, in seconds; beyond it the request goes on without Redis."""
+    write_timeout_seconds: float = Field(default=2.0, gt=0, le=60)
+    """How long an enrolment or another write may wait, in seconds."""
+    request_budget_seconds: float = Field(default=0.1, gt=0, le=60)
+    """How long all reads of one request together may wait, in seconds."""
+    max_connections: int = Field(default=32, ge=2, le=1024)
+    """Most connections of this process."""
+    breaker_failures: int = Field(default=2, ge=1, le=100)
+    """After so many failures in a row nobody asks Redis any more, until a probe succeeds."""
+    breaker_probe_seconds: float = Field(default=0.2, gt=0, le=10)
+    """How often a probe is made meanwhile, in seconds."""
+    wait_replicas: int = Field(default=0, ge=0, le=5)
+    """An enrolment, replacement or deletion is acknowledged after so many replicas have it (``WAIT``)."""
+    wait_aof: bool = False
+    """It is acknowledged after the append-only file is on disk (``WAITAOF``, Redis 7.2 or newer)."""
+    wait_timeout_seconds: float = Field(default=1.0, gt=0, le=60)
+    """How long those two may take, in seconds; beyond it the write is reported as not durable (503)."""
+
+
+class FreshnessSettings(_Group):
+    """How a replaced or deleted voice stops being heard on every pod."""
+
+    mode: Literal["bounded", "strict"] = "bounded"
+    """``bounded``: at most 1 s after the acknowledgement; ``strict``: each use of a voice asks Redis first."""
+    max_offline_seconds: float = Field(default=3600.0, ge=0)
+    """How long voices in memory are spoken without a check while Redis is away, in seconds; 0 = not at all."""
+    erasure_timeout_seconds: float = Field(default=5.0, gt=0, le=300)
+    """How long a deletion waits for the other pods to say that their copies are gone, in seconds."""
+
+
 class VoiceCacheSettings(_Group):
     """How many voices stay ready to speak."""
 
     host_max_bytes: int = Field(default=256 * MIB, ge=0)
-    """Most bytes of voice features in memory; 0 = keep none."""
+    """Most bytes of voice features in this process' memory; 0 = keep none.  A container's memory limit bounds it too."""
+    device_min_bytes: int = Field(default=64 * MIB, ge=0)
+    """Bytes of features that stay in the device's memory whatever the pressure."""
+    device_max_bytes: int = Field(default=2048 * MIB, ge=0)
+    """Most bytes of features in the device's memory; 0 = keep none there."""
+    device_keep_free_percent: int = Field(default=20, ge=0, le=95)
+    """How much of the device's memory stays free for others, in percent."""
+    shared_ttl_seconds: int = Field(default=7 * 24 * 3600, ge=60)
+    """How long unused features stay in Redis, in seconds."""
+    shared_dtype: Literal["as-extracted", "float16"] = "as-extracted"
+    """How features are stored in Redis; ``float16`` halves them, and is not exact."""
+    lease_seconds: float = Field(default=5.0, ge=0.5, le=60)
+    """How long after the death of a pod that extracts a voice another one takes over, in seconds."""
+    failure_ttl_seconds: float = Field(default=5.0, ge=0, le=600)
+    """How long a failed extraction is remembered by all pods, in seconds."""
+    warmup_voices: int = Field(default=15, ge=0, le=100_000)
+    """How many of the hottest voices are loaded from Redis before the server says that it is ready."""
+    warmup_list: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_list)] = ()
+    """Ids of voices to load instead, separated by commas."""
+    warmup_deadline_seconds: float = Field(default=60.0, ge=0)
+    """How long warming up may take, in seconds; then the server is ready with what it has."""
+    target_hit_rate_percent: int = Field(default=80, ge=1, le=99)
+    """The share of look-ups that shall need no extraction; ``timbre_voice_working_set_bytes`` is the memory that it takes."""
+    heat_half_life_seconds: float = Field(default=6 * 3600.0, gt=0)
+    """After how long a use of a voice counts half, in seconds."""
 
 
 class DrainSettings(_Group):
@@ -131,12 +215,18 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
+    scope: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$")
+    """Whose voices these are: services that share a Redis but not a scope never see each other's."""
+    pod: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,253}$")
+    """Name of this process among those of its scope, unique; empty = the host's name and a random word."""
     http: HttpSettings = HttpSettings()
     engine: EngineSettings = EngineSettings()
     batching: BatchingSettings = BatchingSettings()
     speech: SpeechSettings = SpeechSettings()
     voices: VoicesSettings = VoicesSettings()
     voice_cache: VoiceCacheSettings = VoiceCacheSettings()
+    redis: RedisSettings = RedisSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
     drain: DrainSettings = DrainSettings()
     log: LogSettings = LogSettings()
 
@@ -145,7 +235,9 @@ def variables() -> Iterator[tuple[str, FieldInfo]]:
     """Every variable that the server reads, with its field, in the order of this file."""
     for group_name, group in Settings.model_fields.items():
         assert isinstance(group.annotation, type)
-        assert issubclass(group.annotation, BaseModel)
+        if not issubclass(group.annotation, BaseModel):
+            yield f"{PREFIX}{group_name}".upper(), group
+            continue
         for name, field in group.annotation.model_fields.items():
             yield f"{PREFIX}{group_name}{NESTING}{name}".upper(), field
 

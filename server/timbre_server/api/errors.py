@@ -71,6 +71,8 @@ ANSWERS: Final[Mapping[type[TimbreError], Answer]] = MappingProxyType(
         errors.NotReady: _UNAVAILABLE,
         errors.Draining: _UNAVAILABLE,
         errors.RegistryFull: _UNAVAILABLE,
+        errors.StoreUnavailable: _UNAVAILABLE,
+        errors.ExtractionFailed: _UNAVAILABLE,
         errors.EngineError: _FAILED,
         errors.EngineOutOfMemory: Answer(500, _SERVER, heals=False),  # it ran alone: the job itself is too large
         errors.EngineStopped: _UNAVAILABLE,  # another replica may still have an engine

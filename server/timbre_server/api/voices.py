@@ -12,6 +12,7 @@ from timbre_server.api.multipart import Form, FormSpec, read_form
 from timbre_server.api.pages import DEFAULT_LIMIT, After, Limit, to_page
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import InvalidValue
+from timbre_server.service.erasure import ErasureReceipt
 from timbre_server.service.voices import VoiceService, VoiceUpload
 
 _KIND = "audio_sample"
@@ -55,8 +56,10 @@ def add_voices(router: APIRouter, voices: VoiceService, *, tenant: str, max_uplo
     @router.delete(one_voice)
     async def delete_voice(voice_id: str) -> JSONResponse:
         """Erases a voice."""
-        await voices.delete(tenant, voice_id)
-        return JSONResponse({"id": voice_id, "object": "audio.voice.deleted", "deleted": True})
+        receipt = await voices.delete(tenant, voice_id)
+        return JSONResponse(
+            {"id": voice_id, "object": "audio.voice.deleted", "deleted": True, "erasure": _to_erasure(receipt)}
+        )
 
 
 def _upload(form: Form) -> VoiceUpload:
@@ -66,6 +69,20 @@ def _upload(form: Form) -> VoiceUpload:
     if len(transcript) > MAX_TRANSCRIPT_CHARS:
         raise InvalidValue(f"`transcript` must have at most {MAX_TRANSCRIPT_CHARS} characters", param="transcript")
     return VoiceUpload(form.file, form.texts.get("consent") or None, transcript)
+
+
+def _to_erasure(receipt: ErasureReceipt) -> dict[str, object]:
+    return {
+        "erased_at": receipt.erased_at,
+        "generation": receipt.voice.generation,
+        "removed": {"record": 1, "recording": 1, "shared_features": receipt.shared_features},
+        "pods": {
+            "acknowledged": receipt.pods.acknowledged,
+            "expired": receipt.pods.expired,
+            "unconfirmed": receipt.pods.unconfirmed,
+        },
+        "complete": receipt.complete,
+    }
 
 
 def _to_json(record: VoiceRecord) -> dict[str, object]:

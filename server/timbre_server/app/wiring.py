@@ -22,12 +22,13 @@ from timbre_server.ports import Engine
 from timbre_server.service.casting import Casting
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
+from timbre_server.service.erasure import Erasure
 from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.service.recordings import RecordingIntake
 from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
 from timbre_server.settings import EngineSettings, Settings, VoicesSettings
-from timbre_server.store import InMemoryVoiceStore
+from timbre_server.store import AloneFleet, InMemoryVoiceStore
 from timbre_server.telemetry.metrics import Metrics
 from timbre_server.voicecache import HostFeatureCache
 
@@ -144,21 +145,30 @@ def _build_decoder(settings: VoicesSettings) -> RecordingDecoder:
 def _build_services(
     settings: Settings, engine: Engine, dispatcher: BatchingDispatcher, decoder: RecordingDecoder, metrics: Metrics
 ) -> Services:
-    store = InMemoryVoiceStore(settings.voices.max_stored_bytes)
+    fleet = AloneFleet(settings.pod or "alone")
+    store = InMemoryVoiceStore(settings.voices.max_stored_bytes, fleet)
     cache = HostFeatureCache(
         engine.descriptor, dispatcher, max_bytes=settings.voice_cache.host_max_bytes, observer=metrics
     )
-    metrics.watch_voice_cache("host", lambda: cache.held_bytes, settings.voice_cache.host_max_bytes)
+    metrics.watch_voice_cache("host", lambda: cache.held_bytes, lambda: settings.voice_cache.host_max_bytes)
     intake = RecordingIntake(decoder, min_voiced_seconds=engine.descriptor.min_voiced_seconds)
     require_consent = settings.voices.require_consent
     consents = ConsentService(
         store=store, intake=intake, verifier=LazySpeakerVerifier(), require_consent=require_consent, clock=time.time
+    )
+    erasure = Erasure(
+        store=store,
+        features=cache,
+        fleet=fleet,
+        clock=time.time,
+        timeout_seconds=settings.freshness.erasure_timeout_seconds,
     )
     voices = VoiceService(
         engine=engine,
         dispatcher=dispatcher,
         store=store,
         features=cache,
+        erasure=erasure,
         intake=intake,
         consents=consents,
         clock=time.time,

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from timbre_server.domain.pcm import Array, Pcm
 
 Features = Mapping[str, Array]
-"""What an engine extracted from a reference: plain named arrays, immutable once made."""
+"""What an engine extracted from a reference: plain named arrays, immutable once made.
+
+Where the engine has a device, the cache hands it torch tensors on that device in the place of numpy arrays."""
 
 
 def feature_bytes(features: Features) -> int:
@@ -34,7 +36,7 @@ CANONICAL_SAMPLE_RATE_HZ = 24_000
 
 @dataclass(frozen=True)
 class VoiceRecord:
-    """An enrolled voice as the store keeps it."""
+    """An enrolled voice as the store keeps it, without its recording (``VoiceStore.reference``)."""
 
     id: str
     """``voice_`` and random hex digits."""
@@ -44,8 +46,6 @@ class VoiceRecord:
     """1 for the first recording of this id, grows by one with each replacement, never falls."""
     digest: str
     """``Reference.digest`` of the recording."""
-    reference_flac: bytes
-    """The recording itself, canonical PCM in FLAC, so that any pod can extract again."""
     created_at: int
     """Unix time in seconds of the first enrolment."""
     updated_at: int

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from timbre_server.domain.voice import Reference
-from timbre_server.ports import Dispatcher, Permit
+from timbre_server.ports import Dispatcher, LoadReference, Permit
 
 
 class Admission:
@@ -23,21 +22,19 @@ class Admission:
     def __init__(self, dispatcher: Dispatcher, cost_seconds: float) -> None:
         self._dispatcher = dispatcher
         self._cost_seconds = cost_seconds
-        self._loop = asyncio.get_running_loop()
         self._extracting = False
         self._open = True
         self.permit: Permit = dispatcher.admit(cost_seconds)
 
-    def loading(self, load: Callable[[], Reference], cost: Callable[[float], float]) -> Callable[[], Reference]:
+    def loading(self, load: LoadReference, cost: Callable[[float], float]) -> LoadReference:
         """``load`` for a feature source, which pays for the extraction that its call announces.
 
         ``cost`` predicts engine seconds from seconds of reference.
         """
 
-        def load_and_pay() -> Reference:
-            reference = load()
-            extraction_seconds = cost(reference.pcm.duration_seconds)
-            asyncio.run_coroutine_threadsafe(self._begin_extraction(extraction_seconds), self._loop).result()
+        async def load_and_pay() -> Reference:
+            reference = await load()
+            self._begin_extraction(cost(reference.pcm.duration_seconds))
             return reference
 
         return load_and_pay
@@ -53,7 +50,7 @@ class Admission:
         self._open = False
         self.permit.release()
 
-    async def _begin_extraction(self, cost_seconds: float) -> None:
+    def _begin_extraction(self, cost_seconds: float) -> None:
         if self._open:  # else its request has left, and the extraction goes on for others who wait for it
             self._exchange(self._cost_seconds + cost_seconds)
             self._extracting = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +10,7 @@ from functools import cached_property
 from timbre_server.audio.flac import from_flac
 from timbre_server.domain.voice import Features, Reference, VoiceRecord
 from timbre_server.errors import ConsentRequired, MissingField, VoiceNotFound
-from timbre_server.ports import Engine, FeatureSource, FoundFeatures, VoiceStore
+from timbre_server.ports import Engine, FeatureName, FeatureSource, FoundFeatures, Heat, VoiceName, VoiceStore
 from timbre_server.service.admission import Admission
 from timbre_server.service.names import VOICE_PREFIX
 from timbre_server.service.recordings import RecordingIntake
@@ -41,8 +42,10 @@ class Casting:
         store: VoiceStore,
         features: FeatureSource,
         intake: RecordingIntake,
+        heat: Heat | None = None,
         require_consent: bool = False,
     ) -> None:
+        self._heat = heat
         self._engine = engine
         self._store = store
         self._features = features
@@ -65,7 +68,8 @@ class Casting:
             return self._preset(self._presets[voice])
         if not voice.startswith(VOICE_PREFIX):
             raise VoiceNotFound(self._unknown(), param="voice")
-        return self._enrolled(await self._record(tenant, voice))
+        erasures = self._features.erasures  # before the registry is asked: what is erased after that is not kept
+        return self._enrolled(await self._record(tenant, voice), erasures)
 
     @cached_property
     def _presets(self) -> Mapping[str, Features]:
@@ -88,13 +92,19 @@ class Casting:
 
         return preset
 
-    def _enrolled(self, record: VoiceRecord) -> Role:
-        def load() -> Reference:
-            return Reference(from_flac(record.reference_flac), record.digest, record.transcript)
+    def _enrolled(self, record: VoiceRecord, erasures: int) -> Role:
+        name = FeatureName(record.digest, record.transcript)
+
+        async def load() -> Reference:
+            flac = await self._store.reference(record.tenant, record.id, record.digest)
+            return Reference(await asyncio.to_thread(from_flac, flac), record.digest, record.transcript)
 
         async def enrolled(admission: Admission) -> FoundFeatures:
             paying = admission.loading(load, self._engine.extraction_cost_seconds)
-            return await self._features.features(record.digest, paying, transcript=record.transcript)
+            found = await self._features.features(name, paying, erasures=erasures)
+            if self._heat is not None:
+                self._heat.used(VoiceName(record.tenant, record.id))
+            return found
 
         return enrolled
 
@@ -109,7 +119,12 @@ class Casting:
             reference = await self._intake.reference(
                 one_off.audio, param="reference_audio", transcript=one_off.transcript
             )
-            paying = admission.loading(lambda: reference, self._engine.extraction_cost_seconds)
-            return await self._features.features(reference.digest, paying, transcript=reference.transcript)
+            name = FeatureName(reference.digest, reference.transcript)
+
+            async def load() -> Reference:
+                return reference
+
+            paying = admission.loading(load, self._engine.extraction_cost_seconds)
+            return await self._features.features(name, paying, one_off=True)
 
         return one_off_role

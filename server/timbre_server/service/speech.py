@@ -11,7 +11,7 @@ from timbre_server.audio.stretch import Stretch
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.errors import EngineError, TextTooLong, UnspeakableText, UnsupportedLanguage
-from timbre_server.ports import Dispatcher, Engine, RowTimings, Utterance
+from timbre_server.ports import Dispatcher, Engine, FoundFeatures, RowTimings, Utterance
 from timbre_server.service.admission import Admission
 from timbre_server.service.casting import Casting, OneOffReference, Role
 from timbre_server.service.wishes import Plan, plan
@@ -54,13 +54,14 @@ class Speech:
         *,
         sample_rate_hz: int,
         tempo: float,
-        voice_source: str,
+        found: FoundFeatures,
         timings: SpeechTimings,
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
-        self.voice_source = voice_source
+        self.voice_source = found.source
         """``FoundFeatures.source`` of the voice."""
         self.timings = timings
+        self._found = found
         self._row = row
         self._admission = admission
         self._tempo = tempo
@@ -96,6 +97,7 @@ class Speech:
             ):  # the port promises it, ``AsyncIterator`` has no word for it
                 await close()
         finally:
+            self._found.release()
             self._admission.release()
 
     async def _pieces(self) -> AsyncGenerator[Samples, None]:
@@ -162,7 +164,7 @@ class SpeechService:
             admission,
             sample_rate_hz=self._descriptor.sample_rate_hz,
             tempo=agreed.tempo,
-            voice_source=found.source,
+            found=found,
             timings=timings,
         )
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from timbre_server.audio.flac import to_flac
 from timbre_server.domain.voice import Reference, VoiceRecord
 from timbre_server.errors import VoiceNotFound
-from timbre_server.ports import Dispatcher, Engine, FeatureSource, VoiceStore
+from timbre_server.ports import Dispatcher, Engine, FeatureName, FeatureSource, VoiceStore
 from timbre_server.service.consents import ConsentService
+from timbre_server.service.erasure import Erasure, ErasureReceipt
 from timbre_server.service.names import VOICE_PREFIX, RandomSource, checked_name, random_hex
 from timbre_server.service.recordings import RecordingIntake
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -37,19 +36,21 @@ class VoiceService:
     extraction takes its place in the queue like any other work, so a busy server answers an enrolment with 429.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the composition root names every part
         self,
         *,
         engine: Engine,
         dispatcher: Dispatcher,
         store: VoiceStore,
         features: FeatureSource,
+        erasure: Erasure,
         intake: RecordingIntake,
         consents: ConsentService,
         clock: Callable[[], float],
         random_source: RandomSource = random_hex,
     ) -> None:
         """``clock`` gives Unix time in seconds."""
+        self._erasure = erasure
         self._engine = engine
         self._dispatcher = dispatcher
         self._store = store
@@ -81,13 +82,13 @@ class VoiceService:
             name=name,
             generation=1,
             digest=reference.digest,
-            reference_flac=await asyncio.to_thread(to_flac, reference.pcm),
             created_at=now,
             updated_at=now,
             transcript=upload.transcript,
             consent_id=upload.consent_id,
         )
-        return await self._kept(self._store.add_voice(record), record.digest)
+        async with self._forgotten_on_failure(record.digest):
+            return await self._store.add_voice(record, await asyncio.to_thread(to_flac, reference.pcm))
 
     async def replace(self, tenant: str, voice_id: str, upload: VoiceUpload) -> VoiceRecord:
         """The voice with a new recording: same id and name, next generation.
@@ -103,15 +104,15 @@ class VoiceService:
         wanted = replace(
             before,
             digest=reference.digest,
-            reference_flac=await asyncio.to_thread(to_flac, reference.pcm),
             updated_at=int(self._clock()),
             transcript=upload.transcript,
             consent_id=consent_id,
         )
-        before, after = await self._kept(self._exchanged(wanted), wanted.digest)
-        if before.digest != after.digest:
-            self._features.forget(before.digest)
-        return after
+        async with self._forgotten_on_failure(wanted.digest):
+            replaced = await self._store.replace_voice(wanted, await asyncio.to_thread(to_flac, reference.pcm))
+        if replaced.before.digest != replaced.after.digest:
+            await self._erasure.forget_everywhere(replaced.before.digest)
+        return replaced.after
 
     async def voice(self, tenant: str, voice_id: str) -> VoiceRecord:
         """Raises: VoiceNotFound."""
@@ -128,10 +129,9 @@ class VoiceService:
         except VoiceNotFound as error:
             raise VoiceNotFound("no voice has the id in `after`", param="after") from error
 
-    async def delete(self, tenant: str, voice_id: str) -> None:
-        """Erases the voice, its recording and its features.  Raises: VoiceNotFound."""
-        deleted = await self._store.delete_voice(tenant, voice_id)
-        self._features.forget(deleted.digest)
+    async def delete(self, tenant: str, voice_id: str) -> ErasureReceipt:
+        """Erases the voice here and on every pod, as ``Erasure.delete``.  Raises: VoiceNotFound."""
+        return await self._erasure.delete(tenant, voice_id)
 
     async def _checked(self, tenant: str, upload: VoiceUpload, consent_id: str | None) -> Reference:
         """The recording, fit to be a voice, its speaker's consent seen, its features extracted."""
@@ -140,22 +140,23 @@ class VoiceService:
         if consent is not None:
             await self._consents.match(consent, reference.pcm)
         cost_seconds = self._engine.extraction_cost_seconds(reference.pcm.duration_seconds)
+
+        async def load() -> Reference:
+            return reference
+
         permit = self._dispatcher.admit(cost_seconds)
         try:
-            await self._features.features(reference.digest, lambda: reference, transcript=upload.transcript)
+            name = FeatureName(reference.digest, upload.transcript)
+            (await self._features.features(name, load)).release()
         finally:
             permit.release()
         return reference
 
-    async def _kept(self, storing: Awaitable[_T], digest: str) -> _T:
-        """What ``storing`` returns; features of a recording that is not stored are not kept either."""
+    @asynccontextmanager
+    async def _forgotten_on_failure(self, digest: str) -> AsyncIterator[None]:
+        """Features of a recording that could not be stored are not kept either."""
         try:
-            return await storing
+            yield
         except BaseException:
             self._features.forget(digest)
             raise
-
-    async def _exchanged(self, wanted: VoiceRecord) -> tuple[VoiceRecord, VoiceRecord]:
-        """What stood there and what stands there now; another replacement may have been quicker than this one."""
-        before = await self._store.voice(wanted.tenant, wanted.id)
-        return before, await self._store.replace_voice(wanted)

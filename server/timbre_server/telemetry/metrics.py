@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
@@ -30,6 +30,18 @@ class Metrics:
         self._cache_capacity = self._gauge(specs.VOICE_CACHE_CAPACITY)
         self._evictions = self._counter(specs.VOICE_CACHE_EVICTIONS)
         self._extraction = self._histogram(specs.VOICE_EXTRACTION)
+        self._hit_ratio = self._gauge(specs.VOICE_CACHE_HIT_RATIO)
+        self._working_set = self._gauge(specs.VOICE_WORKING_SET)
+        self._resizes = self._counter(specs.VOICE_CACHE_RESIZES)
+        self._invalidation_lag = self._histogram(specs.VOICE_INVALIDATION_LAG)
+        self._stale_reads = self._counter(specs.VOICE_STALE_READS)
+        self._unchecked_uses = self._counter(specs.VOICE_UNCHECKED_USES)
+        self._log_healthy = self._gauge(specs.CHANGE_LOG_HEALTHY)
+        self._degraded = self._gauge(specs.REGISTRY_DEGRADED)
+        self._breaker_open = self._gauge(specs.REDIS_BREAKER_OPEN)
+        self._device_memory = self._gauge(specs.DEVICE_MEMORY)
+        self._device_utilization = self._gauge(specs.DEVICE_UTILIZATION)
+        self._device_temperature = self._gauge(specs.DEVICE_TEMPERATURE)
         for kind in ("synthesis", "extraction"):
             self._engine_demand.labels(kind)  # a rate needs the zero before the first count
 
@@ -81,12 +93,55 @@ class Metrics:
         """A voice was extracted."""
         self._extraction.observe(seconds)
 
-    def watch_voice_cache(self, tier: str, held_bytes: Callable[[], float], capacity_bytes: float) -> None:
-        """Reads the bytes of a tier from ``held_bytes`` whenever somebody scrapes."""
+    def watch_voice_cache(
+        self, tier: str, held_bytes: Callable[[], float], capacity_bytes: Callable[[], float]
+    ) -> None:
+        """Reads the bytes of a tier from these whenever somebody scrapes."""
         self._cache_bytes.labels(tier).set_function(held_bytes)
-        self._cache_capacity.labels(tier).set(capacity_bytes)
+        self._cache_capacity.labels(tier).set_function(capacity_bytes)
         for outcome in ("hit", "miss"):
             self._lookups.labels(tier, outcome)
+
+    def watch_voice_use(self, hit_ratio: Callable[[], float], working_set_bytes: Callable[[], float]) -> None:
+        """Reads what the cache knows of its use whenever somebody scrapes."""
+        self._hit_ratio.set_function(hit_ratio)
+        self._working_set.set_function(working_set_bytes)
+
+    def voice_cache_resized(self, reason: str) -> None:
+        """The budget of the device tier was changed."""
+        self._resizes.labels(reason).inc()
+
+    def change_applied(self, lag_seconds: float) -> None:
+        """A change of a voice took effect here."""
+        self._invalidation_lag.observe(max(0.0, lag_seconds))
+
+    def stale_read(self) -> None:
+        """A use of a voice turned out to have been too old."""
+        self._stale_reads.inc()
+
+    def unchecked_use(self) -> None:
+        """A voice was spoken from memory although nobody could say whether it is still the same."""
+        self._unchecked_uses.inc()
+
+    def watch_registry(self, log_healthy: Callable[[], bool], degraded: Callable[[], bool]) -> None:
+        """Reads the state of the followed registry whenever somebody scrapes."""
+        self._log_healthy.set_function(log_healthy)
+        self._degraded.set_function(degraded)
+
+    def watch_breaker(self, is_open: Callable[[], bool]) -> None:
+        """Reads the breaker's state whenever somebody scrapes."""
+        self._breaker_open.set_function(is_open)
+
+    def device_read(
+        self, memory_bytes: Mapping[str, int], utilization: float | None, temperature_celsius: float | None
+    ) -> None:
+        """What the device said just now; None = it does not say."""
+        for kind, size in memory_bytes.items():
+            self._device_memory.labels(kind).set(size)
+        if utilization is not None:
+            self._device_utilization.set(utilization)
+        if temperature_celsius is not None:
+            self._device_temperature.set(temperature_celsius)
 
     def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from timbre_server.domain.voice import Features, Reference, feature_bytes
-from timbre_server.ports import EngineDescriptor, FoundFeatures
+from timbre_server.ports import EngineDescriptor, FeatureName, FoundFeatures, LoadReference
 from timbre_server.voicecache.keys import feature_key
 
 TIER = "host"
@@ -55,10 +55,22 @@ class HostFeatureCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._extractions: dict[str, tuple[str, asyncio.Task[Features]]] = {}
         self._tasks: set[asyncio.Task[Features]] = set()
+        self._erased: dict[str, int] = {}
         self.held_bytes = 0
+        self.erasures = 0
 
-    async def features(self, digest: str, load: Callable[[], Reference], *, transcript: str = "") -> FoundFeatures:
-        key = feature_key(self._descriptor, digest, transcript)
+    async def features(
+        self,
+        name: FeatureName,
+        load: LoadReference,
+        *,
+        erasures: int | None = None,
+        one_off: bool = False,  # noqa: ARG002 - this cache treats all alike
+    ) -> FoundFeatures:
+        digest = name.digest
+        key = feature_key(self._descriptor, digest, name.transcript)
+        if erasures is not None and self._erased.get(digest, 0) > erasures:
+            return FoundFeatures(await self._extractor.extract(await load()), EXTRACTED)
         held = self._entries.get(key)
         self._observer.voice_looked_up(TIER, hit=held is not None)
         if held is not None:
@@ -67,7 +79,19 @@ class HostFeatureCache:
         # A caller who leaves must not stop the extraction for the others.
         return FoundFeatures(await asyncio.shield(self._extraction(key, digest, load)), EXTRACTED)
 
+    async def prefetch(self, names: Sequence[FeatureName]) -> int:  # noqa: ARG002 - there is nowhere to take it from
+        return 0
+
+    async def erase(self, digest: str) -> int:
+        self.forget(digest)
+        return 0
+
+    async def unused(self, digest: str) -> None:
+        pass
+
     def forget(self, digest: str) -> None:
+        self.erasures += 1
+        self._erased[digest] = self.erasures
         for key in [key for key, (owner, _) in self._extractions.items() if owner == digest]:
             del self._extractions[key]  # its callers still get their features, but nobody after them
         for key in [key for key, entry in self._entries.items() if entry.digest == digest]:
@@ -78,7 +102,7 @@ class HostFeatureCache:
         assert self.held_bytes == sum(feature_bytes(entry.features) for entry in self._entries.values())
         assert self.held_bytes <= self._max_bytes
 
-    def _extraction(self, key: str, digest: str, load: Callable[[], Reference]) -> asyncio.Task[Features]:
+    def _extraction(self, key: str, digest: str, load: LoadReference) -> asyncio.Task[Features]:
         if key in self._extractions:
             return self._extractions[key][1]
         task = asyncio.create_task(self._extract(key, digest, load), name=f"extract-{key[:8]}")
@@ -87,10 +111,10 @@ class HostFeatureCache:
         task.add_done_callback(self._finished)
         return task
 
-    async def _extract(self, key: str, digest: str, load: Callable[[], Reference]) -> Features:
+    async def _extract(self, key: str, digest: str, load: LoadReference) -> Features:
         started = asyncio.get_running_loop().time()
         try:
-            features = await self._extractor.extract(await asyncio.to_thread(load))
+            features = await self._extractor.extract(await load())
             self._observer.voice_extracted(asyncio.get_running_loop().time() - started)
             if self._owns(key):
                 self._keep(key, _Entry(digest, features, feature_bytes(features)))

@@ -16,10 +16,11 @@ from timbre_server.engine.stub import StubEngine
 from timbre_server.engine.worker import ThreadEngineWorker
 from timbre_server.service.casting import Casting
 from timbre_server.service.consents import ConsentService
+from timbre_server.service.erasure import Erasure
 from timbre_server.service.recordings import RecordingIntake
 from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
-from timbre_server.store.memory import InMemoryVoiceStore
+from timbre_server.store import AloneFleet, InMemoryVoiceStore
 from timbre_server.telemetry.metrics import Metrics
 from timbre_server.voicecache import HostFeatureCache
 
@@ -69,7 +70,8 @@ async def built_parts(
     """The services, running."""
     worker = ThreadEngineWorker(engine)
     dispatcher = BatchingDispatcher(worker, max_pending_seconds=max_pending_seconds)
-    store = InMemoryVoiceStore(max_stored_bytes)
+    fleet = AloneFleet()
+    store = InMemoryVoiceStore(max_stored_bytes, fleet)
     features = HostFeatureCache(engine.descriptor, dispatcher, max_bytes=64 << 20, observer=Metrics())
     intake = RecordingIntake(RecordingDecoder(DecodeLimits()), min_voiced_seconds=engine.descriptor.min_voiced_seconds)
     clock, numbers = [NOW], count(1)
@@ -80,7 +82,10 @@ async def built_parts(
         "random_source": lambda: f"{next(numbers):04x}",
     }
     consents = ConsentService(verifier=verifier(), require_consent=require_consent, **shared)
-    voices = VoiceService(engine=engine, dispatcher=dispatcher, features=features, consents=consents, **shared)
+    erasure = Erasure(store=store, features=features, fleet=fleet, clock=lambda: clock[0])
+    voices = VoiceService(
+        engine=engine, dispatcher=dispatcher, features=features, erasure=erasure, consents=consents, **shared
+    )
     casting = Casting(engine=engine, store=store, features=features, intake=intake, require_consent=require_consent)
     speech = SpeechService(engine=engine, dispatcher=dispatcher, casting=casting, max_input_chars=max_input_chars)
     await worker.start()

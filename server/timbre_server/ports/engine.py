@@ -1,8 +1,4 @@
-"""The seams: what does each inner part promise to those who use it?
-
-A contract (effect, shape, error) is written once here; adapters are short and silent, are imported by the
-composition root only, and pass one conformance suite per port.
-"""
+"""What does an engine promise, and the worker that owns it?"""
 
 from __future__ import annotations
 
@@ -10,11 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
-from timbre_server.domain.pcm import Pcm, Samples
+from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import NEUTRAL, SpeechParameters
-from timbre_server.domain.voice import ConsentRecord, Features, Reference, VoiceRecord
+from timbre_server.domain.voice import Features, Reference
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,9 @@ class EngineDescriptor:
     pitch_range_semitones: tuple[float, float] = (0.0, 0.0)
     min_voiced_seconds: float = 3.0
     """Least voiced speech that a reference must hold."""
+    device: str = ""
+    """Where features should lie, in torch's words (``cuda:0``, ``cpu``): the cache then keeps torch tensors there.
+    Empty = numpy arrays in host memory."""
     uses_transcript: bool = False
     """Whether ``Reference.transcript`` changes the features."""
 
@@ -197,151 +194,4 @@ class EngineWorker(Protocol):
 
     async def stop(self) -> None:
         """Ends the owner after its current call and closes the engine.  Idempotent."""
-        ...
-
-
-class Permit(Protocol):
-    """A place in the queue, paid in predicted seconds; freed once by ``release`` (idempotent)."""
-
-    def release(self) -> None: ...
-
-
-@dataclass
-class RowTimings:
-    """Where a request's time went, in seconds; filled while it runs, for ``Server-Timing``."""
-
-    queue_seconds: float = 0.0
-    """From submission to the start of the batch that held its first job."""
-    synthesis_seconds: float = 0.0
-    """Engine time of the batches that held its jobs, each counted whole."""
-
-
-class Dispatcher(Protocol):
-    """The one queue before the engine: batches jobs of all requests, in an order that keeps first audio early."""
-
-    def admit(self, cost_seconds: float) -> Permit:
-        """A permit, taken at the door before any work.
-
-        Raises:
-            Overloaded: with it, more predicted seconds would be pending than allowed.
-            EngineStopped: the engine is gone for good.
-        """
-        ...
-
-    def speak(
-        self, row: Sequence[Utterance], *, permit: Permit, timings: RowTimings | None = None
-    ) -> AsyncIterator[Samples]:
-        """The speech of all jobs of a request, in order, piece by piece as they come.
-
-        The permit is released as the work gets done, and wholly when the iterator ends or is closed.
-        Closing the iterator (``aclose``) drops what has not run yet before it costs anything.
-
-        Raises:
-            EngineError: a job of this row failed, alone.
-        """
-        ...
-
-    async def extract(self, reference: Reference) -> Features:
-        """The features of a voice, extracted on the engine between batches of speech.
-
-        Raises:
-            AudioTooShort, EngineError: as ``Engine.encode``.
-        """
-        ...
-
-    @property
-    def pending_requests(self) -> int: ...
-
-    @property
-    def pending_work_seconds(self) -> float: ...
-
-
-@dataclass(frozen=True)
-class FoundFeatures:
-    """Features with the place that they came from."""
-
-    features: Features
-    source: str
-    """``device``, ``host``, ``redis`` or ``extracted``: the words of ``X-Voice-Cache``."""
-
-
-class FeatureSource(Protocol):
-    """Features of a reference, from the nearest tier that has them, else extracted once."""
-
-    async def features(self, digest: str, load: Callable[[], Reference], *, transcript: str = "") -> FoundFeatures:
-        """Features for the reference of that digest; ``load`` decodes it and is called (in a thread) only on a miss.
-
-        Concurrent callers of one digest share one extraction; one who is cancelled does not stop it for the others.
-
-        Raises:
-            AudioTooShort, EngineError: as ``Engine.encode``.
-        """
-        ...
-
-    def forget(self, digest: str) -> None:
-        """Drops what is held for a digest."""
-        ...
-
-
-class VoiceStore(Protocol):
-    """The registry of voices and consents.  Every write is atomic; a tenant sees only its own."""
-
-    async def add_voice(self, voice: VoiceRecord) -> VoiceRecord:
-        """Stores a new voice (its generation is 1).  Raises: RegistryFull."""
-        ...
-
-    async def replace_voice(self, voice: VoiceRecord) -> VoiceRecord:
-        """Stores a new recording under an existing id and returns it with the next generation; ``created_at`` stays.
-
-        Raises: VoiceNotFound.
-        """
-        ...
-
-    async def voice(self, tenant: str, voice_id: str) -> VoiceRecord:
-        """Raises: VoiceNotFound."""
-        ...
-
-    async def voices(self, tenant: str, *, after: str | None, limit: int) -> tuple[Sequence[VoiceRecord], bool]:
-        """A page in order of creation, newest first, from behind the id ``after``; and whether more follow.
-
-        Raises: VoiceNotFound: ``after`` names no voice.
-        """
-        ...
-
-    async def delete_voice(self, tenant: str, voice_id: str) -> VoiceRecord:
-        """Erases the voice and returns what it was; its generation is remembered, so that the id never goes back.
-
-        Raises: VoiceNotFound.
-        """
-        ...
-
-    async def add_consent(self, consent: ConsentRecord) -> None: ...
-
-    async def consent(self, tenant: str, consent_id: str) -> ConsentRecord:
-        """Raises: ConsentNotFound."""
-        ...
-
-    async def consents(self, tenant: str, *, after: str | None, limit: int) -> tuple[Sequence[ConsentRecord], bool]:
-        """As ``voices``.  Raises: ConsentNotFound."""
-        ...
-
-    async def rename_consent(self, tenant: str, consent_id: str, name: str) -> ConsentRecord:
-        """Raises: ConsentNotFound."""
-        ...
-
-    async def delete_consent(self, tenant: str, consent_id: str) -> None:
-        """Raises: ConsentNotFound."""
-        ...
-
-
-class SpeakerVerifier(Protocol):
-    """Tells whether two recordings are of one speaker."""
-
-    @property
-    def threshold(self) -> float:
-        """Cosine at and above which two recordings count as one speaker."""
-        ...
-
-    def embed(self, pcm: Pcm) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-        """A unit vector for the voice, float32, shape [256]; thread-safe, 0.1 to 0.3 s of CPU per 10 s of speech."""
         ...

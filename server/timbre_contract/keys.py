@@ -1,0 +1,85 @@
+"""Which keys does Timbre have in Redis?  All of them, on one screen.
+
+Three classes.  *Registry* keys have no life time: under ``volatile-lru`` nothing evicts them.  *Cache* keys always have
+one.  *Ephemeral* keys have a short one, and losing them early is harmless by design.
+
+What one script touches must lie in one slot of a Redis Cluster.  So the registry and the log of a service carry its scope
+as the hash tag, and everything about the features of a recording carries the recording's digest: a service with a million
+voices is spread over all slots.
+"""
+
+from typing import Final
+
+VERSION_PREFIX: Final = "timbre:1:"
+
+
+class ServiceKeys:
+    """Keys of one service."""
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+        self._registry = f"{VERSION_PREFIX}{{{scope}}}:"
+
+    # Registry: no life time.
+
+    def epoch(self) -> str:
+        """String: a random word written once.  Gone = Redis was emptied, which is not the same as no voices."""
+        return self._registry + "epoch"
+
+    def sequence(self) -> str:
+        """String: counts enrolments; the order of lists."""
+        return self._registry + "sequence"
+
+    def voice(self, tenant: str, voice_id: str) -> str:
+        """Hash: the record of a voice, its recording included."""
+        return f"{self._registry}voice:{tenant}:{voice_id}"
+
+    def voices(self, tenant: str) -> str:
+        """Sorted set: ids of a tenant's voices by their place in the sequence."""
+        return f"{self._registry}voices:{tenant}"
+
+    def tombstones(self, tenant: str) -> str:
+        """Hash: id of a deleted voice -> its last generation."""
+        return f"{self._registry}tombstones:{tenant}"
+
+    def consent(self, tenant: str, consent_id: str) -> str:
+        """Hash: a consent, its recording included."""
+        return f"{self._registry}consent:{tenant}:{consent_id}"
+
+    def consents(self, tenant: str) -> str:
+        """Sorted set: ids of a tenant's consents by their place in the sequence."""
+        return f"{self._registry}consents:{tenant}"
+
+    def changes(self) -> str:
+        """Stream: changes, heartbeats and acknowledgements, capped."""
+        return self._registry + "changes"
+
+    def pods(self) -> str:
+        """Sorted set: names of pods by when they were last seen, in milliseconds of Redis' clock."""
+        return self._registry + "pods"
+
+    # Not stored at all.
+
+    def whisper(self) -> str:
+        """Channel: says at once what the stream says for sure, and which claims on features were resolved."""
+        return self._registry + "whisper"
+
+    # Cache: always a life time.
+
+    def heat(self) -> str:
+        """Sorted set: ``tenant/id`` of voices by popularity."""
+        return self._registry + "heat"
+
+    def features(self, digest: str) -> str:
+        """Hash: feature key -> blob, for every encoder that has seen the recording."""
+        return f"{VERSION_PREFIX}features:{self._scope}:{{{digest}}}"
+
+    # Ephemeral: a short life time.
+
+    def lease(self, digest: str) -> str:
+        """String: token of the pod that extracts the features of the recording."""
+        return f"{VERSION_PREFIX}lease:{self._scope}:{{{digest}}}"
+
+    def failure(self, digest: str, key: str) -> str:
+        """String: why the extraction failed a moment ago, as JSON."""
+        return f"{VERSION_PREFIX}failure:{self._scope}:{{{digest}}}:{key}"
