@@ -1,0 +1,102 @@
+"""What does an entry of the log of changes look like in Redis?
+
+The scripts that write changes (``lua/*.lua``) repeat these names; ``tests/server/store/test_log_format.py`` holds the two
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from timbre_server.ports import ChangeKind, VoiceChange, VoiceName
+
+KIND: Final = "kind"
+TENANT: Final = "tenant"
+VOICE: Final = "voice"
+GENERATION: Final = "generation"
+DIGEST: Final = "digest"
+PREVIOUS: Final = "previous"
+POD: Final = "pod"
+ENTRY: Final = "entry"
+
+HEARTBEAT: Final = "heartbeat"
+ACKNOWLEDGED: Final = "acknowledged"
+
+MAX_ENTRIES: Final = 10_000
+"""About how many entries the stream keeps (``MAXLEN ~``): half an hour of heartbeats at five per second, about 1.5 MB."""
+
+CHANGE_WHISPER: Final = "change "
+"""How a message about a change begins on the channel of the service; the id of its entry follows."""
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """A pod has acted on a change."""
+
+    pod: str
+    of: str
+    """Id of the entry of the change."""
+    entry: str
+    """Id of this entry."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Somebody is there, and the stream flows."""
+
+    entry: str
+
+
+LogEntry = VoiceChange | Acknowledgement | Heartbeat
+
+
+def to_fields(change: VoiceChange) -> dict[str, str]:
+    """The fields of a change's entry; its id is Redis' to give."""
+    return {
+        KIND: change.kind.value,
+        TENANT: change.name.tenant,
+        VOICE: change.name.voice_id,
+        GENERATION: str(change.generation),
+        DIGEST: change.digest,
+        PREVIOUS: change.previous_digest,
+    }
+
+
+def acknowledgement_fields(pod: str, of: str) -> dict[str, str]:
+    """The fields with which a pod says that it has acted on the change of entry ``of``."""
+    return {KIND: ACKNOWLEDGED, POD: pod, ENTRY: of}
+
+
+def heartbeat_fields() -> dict[str, str]:
+    """The fields of a heartbeat."""
+    return {KIND: HEARTBEAT}
+
+
+def from_fields(entry: bytes | str, fields: Mapping[bytes, bytes]) -> LogEntry | None:
+    """What an entry says; None if this version cannot read it, and only a look at the registry tells what it meant."""
+    entry_id = entry if isinstance(entry, str) else entry.decode()
+    try:
+        texts = {name.decode(): value.decode() for name, value in fields.items()}
+        kind = texts[KIND]
+        if kind == HEARTBEAT:
+            return Heartbeat(entry_id)
+        if kind == ACKNOWLEDGED:
+            return Acknowledgement(texts[POD], texts[ENTRY], entry_id)
+        return VoiceChange(
+            kind=ChangeKind(kind),
+            name=VoiceName(texts[TENANT], texts[VOICE]),
+            generation=int(texts[GENERATION]),
+            digest=texts[DIGEST],
+            entry=entry_id,
+            previous_digest=texts.get(PREVIOUS, ""),
+        )
+    except (KeyError, ValueError):  # UnicodeDecodeError is a ValueError
+        return None
+
+
+def entry_whispered(message: bytes) -> str | None:
+    """Id of the entry that a message of the channel announces, or None if it is about something else."""
+    prefix = CHANGE_WHISPER.encode()
+    return message[len(prefix) :].decode("ascii", "replace") if message.startswith(prefix) else None
