@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 import pytest
 
@@ -21,7 +19,7 @@ def as_long_as_the_reference(seconds: float) -> float:
     return seconds
 
 
-def load() -> Reference:
+async def load() -> Reference:
     return TEN_SECONDS
 
 
@@ -36,7 +34,7 @@ async def test_a_place_costs_what_it_was_asked_for_until_it_is_given_back(parts:
 async def test_loading_a_reference_pays_for_its_extraction_until_that_is_over(parts: Parts) -> None:
     admission = Admission(parts.dispatcher, 3.0)
     paying = admission.loading(load, as_long_as_the_reference)
-    assert await asyncio.to_thread(paying) is TEN_SECONDS
+    assert await paying() is TEN_SECONDS
     assert parts.dispatcher.pending_work_seconds == pytest.approx(13.0)
     admission.extracted()
     assert parts.dispatcher.pending_work_seconds == pytest.approx(3.0)
@@ -57,7 +55,7 @@ async def test_an_extraction_for_which_there_is_no_room_is_refused_and_holds_not
         other = Admission(parts.dispatcher, 1.0)
         admission = Admission(parts.dispatcher, 3.0)
         with pytest.raises(Overloaded):
-            await asyncio.to_thread(admission.loading(load, as_long_as_the_reference))
+            await admission.loading(load, as_long_as_the_reference)()
         assert parts.dispatcher.pending_work_seconds == pytest.approx(1.0)
         other.release()
 
@@ -65,7 +63,7 @@ async def test_an_extraction_for_which_there_is_no_room_is_refused_and_holds_not
 async def test_an_idle_server_takes_any_extraction() -> None:
     async with built_parts(StubEngine(), max_pending_seconds=1.0) as parts:
         admission = Admission(parts.dispatcher, 3.0)
-        await asyncio.to_thread(admission.loading(load, as_long_as_the_reference))
+        await admission.loading(load, as_long_as_the_reference)()
         admission.extracted()
         admission.release()
 
@@ -74,5 +72,5 @@ async def test_a_request_that_has_left_pays_for_nothing_more(parts: Parts) -> No
     admission = Admission(parts.dispatcher, 3.0)
     paying = admission.loading(load, as_long_as_the_reference)
     admission.release()
-    await asyncio.to_thread(paying)
+    await paying()
     assert parts.dispatcher.pending_work_seconds == 0

@@ -11,6 +11,7 @@ from tests.server.voicecache.descriptors import DESCRIPTOR
 from timbre_server.domain.pcm import Pcm
 from timbre_server.domain.voice import Features, Reference
 from timbre_server.errors import EngineError
+from timbre_server.ports import FeatureName
 from timbre_server.voicecache import HostFeatureCache
 
 ENTRY_BYTES = 100
@@ -59,7 +60,11 @@ def a_cache(engine: GatedExtraction, max_entries: int = 2) -> tuple[HostFeatureC
 
 async def ask(cache: HostFeatureCache, digest: str) -> str:
     pcm = Pcm(np.zeros(10, np.float32), 24_000)
-    found = await cache.features(digest, lambda: Reference(pcm, digest))
+
+    async def load() -> Reference:
+        return Reference(pcm, digest)
+
+    found = await cache.features(FeatureName(digest), load)
     cache.check_integrity()
     return found.source
 

@@ -1,0 +1,56 @@
+"""What is left of a voice after its deletion: nothing, and somebody says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.server.service.parts import HER_VOICE, HIS_VOICE, NOW, Parts, recorded
+from timbre_server.errors import StoreUnavailable
+from timbre_server.ports import Acknowledgements
+from timbre_server.service.erasure import Erasure, ErasureReceipt
+from timbre_server.service.voices import VoiceUpload
+from timbre_server.store import AloneFleet
+
+TENANT = "default"
+
+
+async def test_a_receipt_says_what_went_and_who_confirmed_it(parts: Parts) -> None:
+    voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
+    receipt = await parts.voices.delete(TENANT, voice.id)
+    assert receipt == ErasureReceipt(voice, int(NOW), 0, Acknowledgements(acknowledged=("alone",)))
+    assert receipt.complete
+
+
+async def test_a_pod_confirms_a_deletion_only_when_nothing_of_it_is_in_use(parts: Parts) -> None:
+    in_use = asyncio.Event()
+
+    async def unused(_: str) -> None:
+        await in_use.wait()
+
+    parts.features.unused = unused  # type: ignore[method-assign]  # a request that is still speaking
+    voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
+    deleting = asyncio.create_task(parts.voices.delete(TENANT, voice.id))
+    done, _ = await asyncio.wait({deleting}, timeout=0.05)
+    assert not done
+    in_use.set()
+    assert (await deleting).pods.acknowledged == ("alone",)
+
+
+async def test_a_replaced_recording_s_features_are_dropped_on_the_pods_that_hear_of_it(parts: Parts) -> None:
+    voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
+    held = parts.features.held_bytes
+    await parts.voices.replace(TENANT, voice.id, VoiceUpload(recorded(HER_VOICE)))
+    assert parts.features.held_bytes == held
+    assert (await parts.voices.delete(TENANT, voice.id)).complete
+    assert parts.features.held_bytes == 0
+
+
+async def test_a_shared_tier_that_cannot_be_reached_makes_a_receipt_incomplete(parts: Parts) -> None:
+    async def erase(_: str) -> int:
+        raise StoreUnavailable("away")
+
+    parts.features.erase = erase  # type: ignore[method-assign]  # Redis went away between two calls
+    erasure = Erasure(store=parts.store, features=parts.features, fleet=AloneFleet(), clock=lambda: NOW)
+    voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
+    receipt = await erasure.delete(TENANT, voice.id)
+    assert (receipt.shared_features, receipt.complete) == (None, False)
