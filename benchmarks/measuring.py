@@ -7,7 +7,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,23 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A picture of a row: us, the peers, and the line to keep; ``benchmarks.plots`` says how one is drawn."""
+
+    title: str
+    """What is measured, without the unit."""
+    unit: str
+    bars: Mapping[str, float]
+    """Who -> value, in order; the first one is ours, the rest are peers, unless ``ours`` says otherwise."""
+    limit: float | None = None
+    """The bound that ours should keep, in the same unit; drawn as a line."""
+    at_most: bool = True
+    """Whether ours shall stay below the limit, or above it."""
+    ours: Sequence[str] = ()
+    """Keys of ``bars`` that are ours, where that is not just the first."""
+
+
+@dataclass(frozen=True)
 class Result:
     """What a row measured."""
 
@@ -38,6 +55,8 @@ class Result:
     workload: str
     bars: Sequence[Bar]
     figures: dict[str, Any] = field(default_factory=dict)
+    charts: Sequence[Chart] = ()
+    """For the plot; a row without any gets its bars beside their bounds."""
 
 
 @dataclass(frozen=True)

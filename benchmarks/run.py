@@ -1,4 +1,8 @@
-"""Runs the benchmark rows: a table on standard output, a JSON file each in ``bench-out/``."""
+"""Runs the benchmark rows: a table on standard output, a JSON file and a plot each in ``bench-out/``.
+
+A new row: a function that returns a ``Result``, and its line in ``ROWS``; what its plot shows is told by its ``charts``
+(see ``benchmarks.plots``).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.measuring import Bar, Result
+from benchmarks.plots import draw
 
 OUT = Path(__file__).resolve().parents[1] / "bench-out"
 ROWS = {
@@ -23,6 +28,18 @@ ROWS = {
     "quality": "benchmarks.quality_row:quality",
     "overhead": "benchmarks.overhead_row:overhead",
 }
+NUMBERS = {
+    "1": "hit",
+    "2": "shared-tier",
+    "3": "switches",
+    "4": "codec",
+    "5": "warmup",
+    "6": "eviction",
+    "14": "freshness",
+    "15": "outage",
+    "17": "sizing",
+}
+"""``ROW=2`` is ``ROW=shared-tier``: the numbers under which the rows are planned and reported."""
 
 
 def _measured(place: str) -> Result:
@@ -39,7 +56,7 @@ def _line(bar: Bar) -> str:
 
 def main() -> int:
     """Runs the rows that the command line names, or all; 1 if a bar was missed."""
-    chosen = sys.argv[1:] or list(ROWS)
+    chosen = [NUMBERS.get(name, name) for name in sys.argv[1:]] or list(ROWS)
     if unknown := [name for name in chosen if name not in ROWS]:
         print(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", file=sys.stderr)
         return 2
@@ -56,6 +73,7 @@ def main() -> int:
         machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
         record = {**dataclasses.asdict(result), "machine": machine}
         (OUT / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+        draw(dataclasses.replace(result, row=name), OUT)
     return 0 if kept else 1
 
 
