@@ -1,0 +1,148 @@
+"""How do all pods share what one of them extracted, so that the fleet extracts each recording once?
+
+One hash per recording holds the features of every encoder, so erasing them is one command and everything about a
+recording lies in one slot of a cluster.  Whoever finds nothing asks for a lease; its token fences the publication.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+from timbre_contract.keys import ServiceKeys
+from timbre_server.ports import Claim, Failed, Granted, Held, Taken
+from timbre_server.store.link import Client, RedisLink
+from timbre_server.store.lua_script import LuaScript
+
+WHISPER: Final = "features"
+"""First word of what is whispered when a claim was resolved; the digest follows."""
+
+MAX_ENCODERS: Final = 4
+"""Features of one recording for so many encoders: two models before and after an upgrade.  A fifth starts anew."""
+
+_CLAIM = LuaScript("claim_features")
+_PUBLISH = LuaScript("publish_features")
+_FAIL = LuaScript("fail_extraction")
+_ABANDON = LuaScript("abandon_lease")
+_RENEW = LuaScript("renew_lease")
+_ERASE = LuaScript("erase_features")
+
+
+class RedisSharedFeatures:
+    """``SharedFeatures`` over Redis; lives on one event loop.
+
+    ``heard`` is to be called with the digest of every claim that was resolved; without it, ``news`` waits its whole time.
+    """
+
+    def __init__(
+        self,
+        link: RedisLink,
+        keys: ServiceKeys,
+        *,
+        ttl_seconds: int,
+        lease_seconds: float,
+        failure_ttl_seconds: float,
+    ) -> None:
+        """Features that nobody asks for live ``ttl_seconds``; the others as in ``settings.VoiceCacheSettings``."""
+        self._link = link
+        self._keys = keys
+        self._ttl_seconds = ttl_seconds
+        self._lease_seconds = lease_seconds
+        self._failure_ttl_seconds = failure_ttl_seconds
+        self._news: dict[str, asyncio.Event] = {}
+
+    async def get(self, digest: str, key: str) -> bytes | None:
+        hash_key = self._keys.features(digest)
+
+        async def command(client: Client) -> bytes | None:
+            pipeline = client.pipeline(transaction=False)
+            pipeline.hget(hash_key, key)
+            pipeline.expire(hash_key, self._ttl_seconds)
+            blob: bytes | None = (await pipeline.execute())[0]
+            return blob
+
+        return await self._link.read(command)
+
+    async def get_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[bytes | None]:
+        async def command(client: Client) -> Sequence[bytes | None]:
+            pipeline = client.pipeline(transaction=False)
+            for digest, key in wanted:
+                pipeline.hget(self._keys.features(digest), key)
+            blobs: Sequence[bytes | None] = await pipeline.execute()
+            return blobs
+
+        # No request waits for these, and many megabytes take longer than a read of a request may.
+        return await self._link.write(command)
+
+    async def claim(self, digest: str, key: str) -> Claim:
+        token = secrets.token_hex(8)
+        keys = [self._keys.features(digest), self._keys.lease(digest), self._keys.failure(digest, key)]
+        self._expect_news(digest)  # before Redis is asked: a resolution between its answer and ``news`` is not missed
+        outcome, *rest = await self._link.read(
+            lambda client: _CLAIM.run(client, keys, key, token, _milliseconds(self._lease_seconds), self._ttl_seconds)
+        )
+        if outcome == b"taken":
+            return Taken(max(0, rest[0]) / 1000)
+        self._news.pop(digest, None)
+        match outcome:
+            case b"held":
+                return Held(rest[0])
+            case b"failed":
+                return Failed(**json.loads(rest[0]))
+            case _:
+                return Granted(token, self._lease_seconds)
+
+    async def renew(self, digest: str, token: str) -> bool:
+        keys = [self._keys.lease(digest)]
+        return bool(
+            await self._link.write(lambda client: _RENEW.run(client, keys, token, _milliseconds(self._lease_seconds)))
+        )
+
+    async def publish(self, digest: str, key: str, blob: bytes, token: str) -> bool:
+        keys = [self._keys.features(digest), self._keys.lease(digest), self._keys.failure(digest, key)]
+        arguments = (key, token, self._ttl_seconds, blob, MAX_ENCODERS, *self._whisper(digest))
+        return bool(await self._link.write(lambda client: _PUBLISH.run(client, keys, *arguments)))
+
+    async def fail(self, digest: str, key: str, failure: Failed, token: str) -> None:
+        keys = [self._keys.lease(digest), self._keys.failure(digest, key)]
+        text = json.dumps({"code": failure.code, "message": failure.message})
+        life = _milliseconds(self._failure_ttl_seconds)
+        await self._link.write(lambda client: _FAIL.run(client, keys, token, text, life, *self._whisper(digest)))
+
+    async def abandon(self, digest: str, token: str) -> None:
+        keys = [self._keys.lease(digest)]
+        await self._link.write(lambda client: _ABANDON.run(client, keys, token, *self._whisper(digest)))
+
+    async def news(self, digest: str, *, timeout_seconds: float) -> None:
+        event = self._news.setdefault(digest, asyncio.Event())
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if self._news.get(digest) is event:
+                del self._news[digest]
+
+    def heard(self, digest: str) -> None:
+        """Wakes those of this pod who wait for news of that recording."""
+        if event := self._news.get(digest):
+            event.set()
+
+    async def erase(self, digest: str) -> int:
+        keys = [self._keys.features(digest), self._keys.lease(digest)]
+        return int(await self._link.write(lambda client: _ERASE.run(client, keys, *self._whisper(digest))))
+
+    def _whisper(self, digest: str) -> tuple[str, str]:
+        return self._keys.whisper(), f"{WHISPER} {digest}"
+
+    def _expect_news(self, digest: str) -> None:
+        if digest not in self._news or self._news[digest].is_set():
+            self._news[digest] = asyncio.Event()
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,231 @@
+"""The shared tier on a real Redis: one lease per recording, fenced publications, erasure in one command."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.redis_server import RedisServer
+from timbre_contract.keys import ServiceKeys
+from timbre_server.errors import StoreUnavailable
+from timbre_server.ports import Failed, Granted, Held, Taken
+from timbre_server.settings import RedisSettings
+from timbre_server.store.features import RedisSharedFeatures
+from timbre_server.store.link import RedisLink
+
+DIGEST, KEY = "d" * 64, "k" * 64
+SHORT_SECONDS = 0.05
+"""Long enough to see that something waits, short enough for a test."""
+
+
+@pytest.fixture
+async def link(redis_server: RedisServer) -> AsyncIterator[RedisLink]:
+    # The time limits are wide: these tests are about what is answered, on a machine that is busy with others.
+    link = RedisLink(RedisSettings(url=redis_server.url, read_timeout_seconds=5, connect_timeout_seconds=5))
+    yield link
+    await link.close()
+
+
+@pytest.fixture
+def keys(scope: str) -> ServiceKeys:
+    return ServiceKeys(scope)
+
+
+def shared_features(
+    link: RedisLink, keys: ServiceKeys, *, lease_seconds: float = 30.0, failure_ttl_seconds: float = 30.0
+) -> RedisSharedFeatures:
+    return RedisSharedFeatures(
+        link, keys, ttl_seconds=1000, lease_seconds=lease_seconds, failure_ttl_seconds=failure_ttl_seconds
+    )
+
+
+async def token_of(shared: RedisSharedFeatures, key: str = KEY) -> str:
+    granted = await shared.claim(DIGEST, key)
+    assert isinstance(granted, Granted)
+    return granted.token
+
+
+async def lease_ends(link: RedisLink, keys: ServiceKeys) -> None:
+    """Returns when the lease is gone by itself; Redis says when, so nobody sleeps."""
+    while await link.read(lambda client: client.exists(keys.lease(DIGEST))):
+        pass
+
+
+async def test_what_was_published_is_found_by_its_key_only(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    assert await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
+    assert await shared.get(DIGEST, KEY) == b"blob"
+    assert await shared.get(DIGEST, "another") is None
+    assert await shared.get("another", KEY) is None
+
+
+async def test_many_blobs_come_in_the_order_of_the_wish(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
+    assert list(await shared.get_many([("absent", KEY), (DIGEST, KEY), (DIGEST, "absent")])) == [None, b"blob", None]
+
+
+async def test_each_use_prolongs_the_life(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
+    for use in (shared.get(DIGEST, KEY), shared.claim(DIGEST, KEY)):
+        await link.write(lambda client: client.expire(keys.features(DIGEST), 10))
+        await use
+        assert await link.read(lambda client: client.ttl(keys.features(DIGEST))) > 900
+
+
+async def test_only_one_pod_may_extract_at_a_time(link: RedisLink, keys: ServiceKeys) -> None:
+    pods = [shared_features(link, keys) for _ in range(10)]
+    claims = await asyncio.gather(*(pod.claim(DIGEST, KEY) for pod in pods))
+    assert sorted(type(claim).__name__ for claim in claims) == ["Granted"] + ["Taken"] * 9
+    taken = next(claim for claim in claims if isinstance(claim, Taken))
+    assert 25 < taken.expires_seconds <= 30
+
+
+async def test_a_claim_on_what_is_there_gives_it(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
+    assert await shared.claim(DIGEST, KEY) == Held(b"blob")
+
+
+async def test_the_lease_of_a_dead_pod_goes_to_the_next(link: RedisLink, keys: ServiceKeys) -> None:
+    dead, living = (shared_features(link, keys, lease_seconds=SHORT_SECONDS) for _ in range(2))
+    old = await token_of(dead)
+    await lease_ends(link, keys)
+    new = await token_of(living)
+    assert not await dead.renew(DIGEST, old)
+    assert not await dead.publish(DIGEST, KEY, b"late", old)
+    await dead.abandon(DIGEST, old)
+    await dead.fail(DIGEST, KEY, Failed("code", "late"), old)
+    assert await living.publish(DIGEST, KEY, b"blob", new)
+    assert await living.get(DIGEST, KEY) == b"blob"
+
+
+async def test_a_renewed_lease_lasts_longer(link: RedisLink, keys: ServiceKeys) -> None:
+    token = await token_of(shared_features(link, keys, lease_seconds=5))
+    assert await shared_features(link, keys, lease_seconds=60).renew(DIGEST, token)
+    assert await link.read(lambda client: client.ttl(keys.lease(DIGEST))) > 50
+
+
+async def test_a_failure_is_told_to_all_for_a_moment(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    failure = Failed("audio_too_short", "the recording is too short")
+    await shared.fail(DIGEST, KEY, failure, await token_of(shared))
+    assert await shared.claim(DIGEST, KEY) == failure
+    assert 0 < await link.read(lambda client: client.pttl(keys.failure(DIGEST, KEY))) <= 30_000
+    assert isinstance(await shared.claim(DIGEST, "of another encoder"), Granted)
+
+
+async def test_a_failure_that_shall_not_be_remembered_ends_the_lease_only(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys, failure_ttl_seconds=0)
+    await shared.fail(DIGEST, KEY, Failed("code", "message"), await token_of(shared))
+    assert isinstance(await shared.claim(DIGEST, KEY), Granted)
+
+
+async def test_an_abandoned_lease_is_free(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    await shared.abandon(DIGEST, await token_of(shared))
+    assert isinstance(await shared.claim(DIGEST, KEY), Granted)
+
+
+async def test_erasure_takes_every_encoders_features_and_counts_them(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    for key in ("old model", "new model"):
+        await shared.publish(DIGEST, key, b"blob", await token_of(shared, key))
+    assert await shared.erase(DIGEST) == 2
+    assert await shared.get(DIGEST, "old model") is None
+    assert await shared.erase(DIGEST) == 0
+
+
+async def test_who_extracts_while_it_is_erased_cannot_publish(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    token = await token_of(shared)
+    await shared.erase(DIGEST)
+    assert not await shared.publish(DIGEST, KEY, b"blob", token)
+    assert await shared.get(DIGEST, KEY) is None
+
+
+async def test_a_fifth_encoder_starts_anew(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    for key in "abcd":
+        await shared.publish(DIGEST, key, b"blob", await token_of(shared, key))
+    await link.write(lambda client: client.hdel(keys.features(DIGEST), "d"))
+    await shared.publish(DIGEST, "d", b"blob", await token_of(shared, "d"))
+    assert await link.read(lambda client: client.hlen(keys.features(DIGEST))) == 4
+    await shared.publish(DIGEST, "e", b"blob", await token_of(shared, "e"))
+    assert await link.read(lambda client: client.hkeys(keys.features(DIGEST))) == [b"e"]
+
+
+async def test_nothing_here_outlives_its_time(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
+    await shared.fail(DIGEST, "b", Failed("code", "message"), await token_of(shared, "b"))
+    await token_of(shared, "c")
+    for key in (keys.features(DIGEST), keys.failure(DIGEST, "b"), keys.lease(DIGEST)):
+        assert await link.read(lambda client, key=key: client.ttl(key)) > 0
+
+
+@pytest.mark.parametrize("resolution", ["publish", "fail", "abandon", "erase"])
+async def test_every_end_of_a_claim_is_whispered(link: RedisLink, keys: ServiceKeys, resolution: str) -> None:
+    shared = shared_features(link, keys)
+    token = await token_of(shared)
+    listener = link.dedicated(read_timeout_seconds=5)
+    async with listener.pubsub(ignore_subscribe_messages=True) as whispers:
+        await whispers.subscribe(keys.whisper())
+        await whispers.get_message(timeout=5)  # the confirmation of the subscription
+        match resolution:
+            case "publish":
+                await shared.publish(DIGEST, KEY, b"blob", token)
+            case "fail":
+                await shared.fail(DIGEST, KEY, Failed("code", "message"), token)
+            case "abandon":
+                await shared.abandon(DIGEST, token)
+            case _:
+                await shared.erase(DIGEST)
+        heard = None
+        while heard is None:
+            heard = await whispers.get_message(timeout=5)
+        assert heard["data"] == f"features {DIGEST}".encode()
+    await listener.aclose()
+
+
+async def test_news_wake_who_waits(link: RedisLink, keys: ServiceKeys) -> None:
+    shared = shared_features(link, keys)
+    waiting = asyncio.create_task(shared.news(DIGEST, timeout_seconds=60))
+    await asyncio.sleep(0)
+    shared.heard("another")
+    assert not waiting.done()
+    shared.heard(DIGEST)
+    await waiting
+    assert shared._news == {}
+
+
+async def test_news_between_a_claim_and_the_wait_are_not_missed(link: RedisLink, keys: ServiceKeys) -> None:
+    await token_of(shared_features(link, keys))
+    shared = shared_features(link, keys)
+    assert isinstance(await shared.claim(DIGEST, KEY), Taken)
+    shared.heard(DIGEST)
+    await asyncio.wait_for(shared.news(DIGEST, timeout_seconds=60), 1)
+
+
+async def test_without_news_the_wait_ends_by_itself(link: RedisLink, keys: ServiceKeys) -> None:
+    began = asyncio.get_running_loop().time()
+    await shared_features(link, keys).news(DIGEST, timeout_seconds=SHORT_SECONDS)
+    assert asyncio.get_running_loop().time() - began >= SHORT_SECONDS * 0.9
+
+
+async def test_a_server_that_is_away_is_said_in_our_words(keys: ServiceKeys) -> None:
+    server = RedisServer()
+    link = RedisLink(RedisSettings(url=server.url))
+    server.close()
+    shared = shared_features(link, keys)
+    for call in (
+        shared.get(DIGEST, KEY),
+        shared.get_many([(DIGEST, KEY)]),
+        shared.claim(DIGEST, KEY),
+        shared.publish(DIGEST, KEY, b"blob", "token"),
+        shared.erase(DIGEST),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await call
+    await link.close()
