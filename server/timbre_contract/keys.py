@@ -6,11 +6,20 @@ one.  *Ephemeral* keys have a short one, and losing them early is harmless by de
 What one script touches must lie in one slot of a Redis Cluster.  So the registry and the log of a service carry its scope
 as the hash tag, and everything about the features of a recording carries the recording's digest: a service with a million
 voices is spread over all slots.
+
+Tenants and ids come from outside: what could pass for the border of a part is escaped, so that no name reaches into the
+keys of another tenant (``a:b`` with ``c`` is not ``a`` with ``b:c``).
 """
 
 from typing import Final
 
 VERSION_PREFIX: Final = "timbre:1:"
+
+_ESCAPES: Final = str.maketrans({character: f"%{ord(character):02X}" for character in "%:{}"})
+
+
+def _part(text: str) -> str:
+    return text.translate(_ESCAPES)
 
 
 class ServiceKeys:
@@ -32,23 +41,23 @@ class ServiceKeys:
 
     def voice(self, tenant: str, voice_id: str) -> str:
         """Hash: the record of a voice, its recording included."""
-        return f"{self._registry}voice:{tenant}:{voice_id}"
+        return f"{self._registry}voice:{_part(tenant)}:{_part(voice_id)}"
 
     def voices(self, tenant: str) -> str:
         """Sorted set: ids of a tenant's voices by their place in the sequence."""
-        return f"{self._registry}voices:{tenant}"
+        return f"{self._registry}voices:{_part(tenant)}"
 
     def tombstones(self, tenant: str) -> str:
         """Hash: id of a deleted voice -> its last generation."""
-        return f"{self._registry}tombstones:{tenant}"
+        return f"{self._registry}tombstones:{_part(tenant)}"
 
     def consent(self, tenant: str, consent_id: str) -> str:
         """Hash: a consent, its recording included."""
-        return f"{self._registry}consent:{tenant}:{consent_id}"
+        return f"{self._registry}consent:{_part(tenant)}:{_part(consent_id)}"
 
     def consents(self, tenant: str) -> str:
         """Sorted set: ids of a tenant's consents by their place in the sequence."""
-        return f"{self._registry}consents:{tenant}"
+        return f"{self._registry}consents:{_part(tenant)}"
 
     def changes(self) -> str:
         """Stream: changes, heartbeats and acknowledgements, capped."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import redis.asyncio
 import redis.exceptions
 
-from timbre_server.errors import StoreUnavailable
+from timbre_server.errors import RegistryFull, StoreUnavailable
 from timbre_server.settings import RedisSettings
 
 T = TypeVar("T")
@@ -37,17 +37,23 @@ class RedisLink:
         )
 
     @property
+    def settings(self) -> RedisSettings:
+        """As given."""
+        return self._settings
+
+    @property
     def breaker_open(self) -> bool:
         """Whether nobody asks Redis for now."""
         return False
 
-    async def read(self, command: Callable[[Client], Awaitable[T]]) -> T:
-        """What ``command`` returns, within the time that a read may take.
+    async def read(self, command: Callable[[Client], Awaitable[T]], *, patient: bool = False) -> T:
+        """What ``command`` returns, within the time that a read may take; ``patient``: within that of a write.
 
         Raises:
             StoreUnavailable: Redis did not answer in time, refused, or is known to be away.
         """
-        return await self._run(command, self._settings.read_timeout_seconds)
+        settings = self._settings
+        return await self._run(command, settings.write_timeout_seconds if patient else settings.read_timeout_seconds)
 
     async def write(self, command: Callable[[Client], Awaitable[T]]) -> T:
         """As ``read``, within the time that a write may take; it may have happened although it failed."""
@@ -76,5 +82,7 @@ class RedisLink:
         try:
             async with asyncio.timeout(timeout_seconds):
                 return await command(self._client)
+        except redis.exceptions.OutOfMemoryError as error:
+            raise RegistryFull("the voice store is full; delete a voice or give Redis more memory") from error
         except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, TimeoutError, OSError) as error:
             raise StoreUnavailable("the voice store does not answer; try again") from error
