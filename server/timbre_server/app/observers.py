@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from timbre_server.batching import WorkKind
 from timbre_server.telemetry.metrics import Metrics
+
+
+def _none() -> bool:
+    return False
 
 
 class QueueObserver:
@@ -11,7 +17,12 @@ class QueueObserver:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self.relief: Callable[[], bool] = _none
+        """Frees memory of the engine's device if it can, and says whether it did."""
 
     def batch_done(self, kind: WorkKind, size: int, *, busy_seconds: float, demand_seconds: float) -> None:
         self._metrics.batch_done(size, busy_seconds)
         self._metrics.engine_demanded(kind, demand_seconds)
+
+    def out_of_memory(self) -> bool:
+        return self.relief()

@@ -247,12 +247,16 @@ class BatchingDispatcher:
         if broken is not None or isinstance(error, EngineStopped):
             self._shut(broken or error.message)
             return
+        relieved = isinstance(error, EngineOutOfMemory) and self._observer.out_of_memory()
         if isinstance(error, EngineOutOfMemory) and len(jobs) > 1 and not retried:
             cap = self._speech_cap if jobs[0].kind is WorkKind.SYNTHESIS else self._encode_cap
             cap.halve(len(jobs), asyncio.get_running_loop().time())
         unfinished = [job for job in jobs if not job.done]
         if len(jobs) > 1:
             self._retries.extendleft(reversed(halves(unfinished)))
+            return
+        if relieved and not retried:
+            self._retries.appendleft(unfinished)
             return
         for job in unfinished:
             job.fail(error)

@@ -14,9 +14,16 @@ class BatchObserver(Protocol):
         """``size`` jobs ran together for ``busy_seconds``; alone they were predicted to take ``demand_seconds`` in sum."""
         ...
 
+    def out_of_memory(self) -> bool:
+        """A batch ran out of memory.  Returns whether some was freed, so that even a job that ran alone may try again."""
+        ...
+
 
 class NoObserver:
     """Nobody wants to know."""
 
     def batch_done(self, kind: WorkKind, size: int, *, busy_seconds: float, demand_seconds: float) -> None:
         pass
+
+    def out_of_memory(self) -> bool:
+        return False

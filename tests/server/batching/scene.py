@@ -38,9 +38,14 @@ class Observed:
     """A ``BatchObserver`` that keeps what it was told."""
 
     batches: list[tuple[WorkKind, int, float, float]] = field(default_factory=list)
+    relieves: bool = False
+    """Whether it says that memory was freed."""
 
     def batch_done(self, kind: WorkKind, size: int, *, busy_seconds: float, demand_seconds: float) -> None:
         self.batches.append((kind, size, round(busy_seconds, 6), round(demand_seconds, 6)))
+
+    def out_of_memory(self) -> bool:
+        return self.relieves
 
 
 class Scene:

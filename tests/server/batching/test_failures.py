@@ -142,6 +142,17 @@ async def test_one_job_too_large_for_memory_gets_that_error() -> None:
     assert isinstance(heard.error, EngineOutOfMemory)
 
 
+@pytest.mark.parametrize(("relieved", "tries"), [(True, 2), (False, 1)])
+@in_virtual_time
+async def test_a_lone_job_is_tried_once_more_if_memory_was_freed(*, relieved: bool, tries: int) -> None:
+    async with a_scene() as scene:
+        scene.observed.relieves = relieved
+        heard = await scene.request("[oom]")
+
+    assert isinstance(heard.error, EngineOutOfMemory)
+    assert len(scene.observed.batches) == tries
+
+
 @in_virtual_time
 async def test_a_failed_extraction_fails_alone() -> None:
     async with a_scene() as scene:
