@@ -34,6 +34,17 @@ class Placed:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Move:
+    """A voice's bytes from one place to another; holds on to the buffers."""
+
+    source: Any
+    source_offset: int
+    target: Any
+    target_offset: int
+    nbytes: int
+
+
 class Upload(Protocol):
     """A copy on its way."""
 
@@ -53,8 +64,8 @@ class DeviceMemory(SlabMemory, Protocol):
         """Arrays on the buffer's bytes, without a copy; they keep the buffer alive."""
         ...
 
-    def copy(self, pairs: Sequence[tuple[Block, Block]]) -> None:
-        """Copies blocks to blocks of the same size; over when this returns."""
+    def copy(self, moves: Sequence[Move]) -> None:
+        """Copies bytes within the device; over when this returns."""
         ...
 
     def trim(self) -> None:
@@ -210,7 +221,9 @@ class DeviceStorage:
                 for _, new in moves:
                     self._slabs.free(new)
                 return False
-        self._memory.copy(moves)
+            # While these are copied their voices may be freed, and the slab with them.
+            copies = [Move(a.slab.buffer, a.offset, b.slab.buffer, b.offset, a.nbytes) for a, b in moves]
+        self._memory.copy(copies)
         with self._lock:
             self._end_freed()
             for old, new in moves:
@@ -252,9 +265,10 @@ class HostSlabMemory:
             views[place.name] = view
         return views
 
-    def copy(self, pairs: Sequence[tuple[Block, Block]]) -> None:
-        for old, new in pairs:
-            new.slab.buffer[new.offset :][: old.nbytes] = old.slab.buffer[old.offset :][: old.nbytes]
+    def copy(self, moves: Sequence[Move]) -> None:
+        for move in moves:
+            moved = move.source[move.source_offset :][: move.nbytes]
+            move.target[move.target_offset :][: move.nbytes] = moved
 
     def trim(self) -> None:
         """Nothing is kept back."""

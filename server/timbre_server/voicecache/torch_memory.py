@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from timbre_server.domain.pcm import Array
 from timbre_server.errors import ConfigurationError
-from timbre_server.voicecache.device_storage import Placed, Upload, raw_bytes
-from timbre_server.voicecache.slabs import Block
+from timbre_server.voicecache.device_storage import Move, Placed, Upload, raw_bytes
 
 STAGING_BYTES: Final = 8 << 20
 """Pinned memory for uploads: twice the largest voice that the benchmarks know (4 MiB); larger ones go in several turns."""
@@ -69,16 +68,13 @@ class TorchMemory:
             views[place.name] = flat.view(getattr(self._torch, place.dtype)).reshape(place.shape)
         return views
 
-    def copy(self, pairs: Sequence[tuple[Block, Block]]) -> None:
-        for old, new in pairs:
-            self._part(new).copy_(self._part(old))
+    def copy(self, moves: Sequence[Move]) -> None:
+        for move in moves:
+            moved = move.source[move.source_offset :][: move.nbytes]
+            move.target[move.target_offset :][: move.nbytes].copy_(moved, non_blocking=True)
 
     def trim(self) -> None:
         self._dropped = False
-
-    @staticmethod
-    def _part(block: Block) -> Any:
-        return block.slab.buffer[block.offset : block.offset + block.nbytes]
 
 
 class CudaMemory(TorchMemory):
@@ -120,14 +116,13 @@ class CudaMemory(TorchMemory):
                     self._staged = self._stream.record_event()
             return _CudaUpload(self._torch, self._device, self._staged) if end else None
 
-    def copy(self, pairs: Sequence[tuple[Block, Block]]) -> None:
-        if not pairs:
+    def copy(self, moves: Sequence[Move]) -> None:
+        if not moves:
             return
         with self._lock:
             self._wait_for_lent()
             with self._torch.cuda.stream(self._stream):
-                for old, new in pairs:
-                    self._part(new).copy_(self._part(old), non_blocking=True)
+                super().copy(moves)
                 copied = self._stream.record_event()
         copied.synchronize()
 
