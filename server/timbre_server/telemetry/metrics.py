@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from timbre_contract import metrics as specs
 from timbre_contract.metrics import MetricSpec
+
+
+class _PulledCounter(Counter):
+    """A counter some of whose series are counted elsewhere, and read at each scrape."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self._pulled: dict[tuple[str, ...], tuple[Callable[[], int], int]] = {}
+        self._pulling = Lock()
+        super().__init__(*arguments, **keywords)
+
+    def pull(self, labels: tuple[str, ...], read: Callable[[], int]) -> None:
+        """From now on ``read`` counts this series; it never falls."""
+        self.labels(*labels)  # a rate needs the zero before the first count
+        with self._pulling:
+            self._pulled[labels] = read, 0
+
+    def collect(self) -> Iterable[Metric]:
+        with self._pulling:
+            for labels, (read, before) in self._pulled.items():
+                now = read()
+                self.labels(*labels).inc(now - before)
+                self._pulled[labels] = read, now
+        return super().collect()
 
 
 class Metrics:
@@ -25,7 +58,8 @@ class Metrics:
         self._batch_size = self._histogram(specs.BATCH_SIZE)
         self._engine_busy = self._counter(specs.ENGINE_BUSY)
         self._engine_demand = self._counter(specs.ENGINE_DEMAND)
-        self._lookups = self._counter(specs.VOICE_CACHE_LOOKUPS)
+        lookups = specs.VOICE_CACHE_LOOKUPS
+        self._lookups = _PulledCounter(lookups.name, lookups.help, lookups.labels, registry=self.registry)
         self._cache_bytes = self._gauge(specs.VOICE_CACHE_BYTES)
         self._cache_capacity = self._gauge(specs.VOICE_CACHE_CAPACITY)
         self._evictions = self._counter(specs.VOICE_CACHE_EVICTIONS)
@@ -101,6 +135,11 @@ class Metrics:
         self._cache_capacity.labels(tier).set_function(capacity_bytes)
         for outcome in ("hit", "miss"):
             self._lookups.labels(tier, outcome)
+
+    def watch_voice_lookups(self, tier: str, hits: Callable[[], int], misses: Callable[[], int]) -> None:
+        """Reads a tier's own counts whenever somebody scrapes: a hit costs less than counting it here would."""
+        self._lookups.pull((tier, "hit"), hits)
+        self._lookups.pull((tier, "miss"), misses)
 
     def watch_voice_use(self, hit_ratio: Callable[[], float], working_set_bytes: Callable[[], float]) -> None:
         """Reads what the cache knows of its use whenever somebody scrapes."""
