@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from typing import Final
 
 from timbre_server.ports import EngineDescriptor
@@ -15,14 +16,14 @@ SCHEMA_VERSION: Final = 1
 def feature_key(descriptor: EngineDescriptor, digest: str, transcript: str = "") -> str:
     """A sha256 in hex over every input of an extraction: the recording, the encoder and its configuration.
 
-    The transcript counts only where the encoder uses it.  Parts are framed as JSON, so that no two lists of
-    parts give the same bytes.
+    The transcript counts only where the encoder uses it, in NFC and whatever its white space.  Parts are framed as JSON, so
+    that no two lists of parts give the same bytes.
     """
     spec = sorted((name, tensor.dtype, tensor.dims) for name, tensor in descriptor.feature_spec.items())
     parts = [
         SCHEMA_VERSION,
         digest,
-        " ".join(transcript.split()) if descriptor.uses_transcript else "",
+        _normalised(transcript) if descriptor.uses_transcript else "",
         descriptor.name,
         descriptor.model_id,
         descriptor.revision,
@@ -30,4 +31,10 @@ def feature_key(descriptor: EngineDescriptor, digest: str, transcript: str = "")
         descriptor.encoder_config_hash,
         spec,
     ]
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+    # Not in ASCII: its escapes make one character of two halves that came apart.
+    framed = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(framed.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _normalised(transcript: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", transcript).split())

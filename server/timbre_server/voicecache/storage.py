@@ -85,7 +85,7 @@ def _owned_bytes(features: Features) -> int:
 
 def _read_only(array: Array) -> Array:
     """The array itself where it is contiguous and nobody can write it, else a read-only view, else a copy."""
-    made = np.ascontiguousarray(array)
+    made = np.asarray(array, order="C")
     if made.flags.writeable:
         made = made.view()
         made.flags.writeable = False
