@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from timbre_contract.keys import ServiceKeys
+from timbre_server.errors import RegistryFull, StoreUnavailable
 from timbre_server.ports import Claim, Failed, Granted, Held, Taken
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.lua_script import LuaScript
@@ -74,16 +76,17 @@ class RedisSharedFeatures:
             blobs: Sequence[bytes | None] = await pipeline.execute()
             return blobs
 
-        # No request waits for these, and many megabytes take longer than a read of a request may.
-        return await self._link.write(command)
+        return await self._link.read(command, patient=True)  # no request waits for them, and they are many megabytes
 
     async def claim(self, digest: str, key: str) -> Claim:
         token = secrets.token_hex(8)
         keys = [self._keys.features(digest), self._keys.lease(digest), self._keys.failure(digest, key)]
         self._expect_news(digest)  # before Redis is asked: a resolution between its answer and ``news`` is not missed
-        outcome, *rest = await self._link.read(
-            lambda client: _CLAIM.run(client, keys, key, token, _milliseconds(self._lease_seconds), self._ttl_seconds)
-        )
+        lease = _milliseconds(self._lease_seconds)
+        with _full_is_away():
+            outcome, *rest = await self._link.read(
+                lambda client: _CLAIM.run(client, keys, key, token, lease, self._ttl_seconds)
+            )
         if outcome == b"taken":
             return Taken(max(0, rest[0]) / 1000)
         self._news.pop(digest, None)
@@ -104,13 +107,15 @@ class RedisSharedFeatures:
     async def publish(self, digest: str, key: str, blob: bytes, token: str) -> bool:
         keys = [self._keys.features(digest), self._keys.lease(digest), self._keys.failure(digest, key)]
         arguments = (key, token, self._ttl_seconds, blob, MAX_ENCODERS, *self._whisper(digest))
-        return bool(await self._link.write(lambda client: _PUBLISH.run(client, keys, *arguments)))
+        with _full_is_away():
+            return bool(await self._link.write(lambda client: _PUBLISH.run(client, keys, *arguments)))
 
     async def fail(self, digest: str, key: str, failure: Failed, token: str) -> None:
         keys = [self._keys.lease(digest), self._keys.failure(digest, key)]
         text = json.dumps({"code": failure.code, "message": failure.message})
         life = _milliseconds(self._failure_ttl_seconds)
-        await self._link.write(lambda client: _FAIL.run(client, keys, token, text, life, *self._whisper(digest)))
+        with _full_is_away():
+            await self._link.write(lambda client: _FAIL.run(client, keys, token, text, life, *self._whisper(digest)))
 
     async def abandon(self, digest: str, token: str) -> None:
         keys = [self._keys.lease(digest)]
@@ -142,6 +147,15 @@ class RedisSharedFeatures:
     def _expect_news(self, digest: str) -> None:
         if digest not in self._news or self._news[digest].is_set():
             self._news[digest] = asyncio.Event()
+
+
+@contextmanager
+def _full_is_away() -> Iterator[None]:
+    """A server without room for a cache is as good as away; it is the registry's error that says what to do about it."""
+    try:
+        yield
+    except RegistryFull as error:
+        raise StoreUnavailable("the shared store has no room for features") from error
 
 
 def _milliseconds(seconds: float) -> int:
