@@ -1,4 +1,4 @@
-"""The server's command line: start, or say what can be set."""
+"""The server's command line: start, say what can be set, or move voices in and out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ fork (``blas_thread_shutdown_``), and uvloop starts processes with one.  One thr
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the server until a signal ends it, and returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    """Runs the server until a signal ends it, or the command, and returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    voices = words[1:] if words[:1] == ["voices"] else None
+    arguments = _parser().parse_args(words if voices is None else [])
     os.environ.update(BLAS_THREADS)
     faulthandler.enable()  # a crash in native code leaves the stack of every thread on standard error
     try:
@@ -36,6 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.help:
             print(_help(list(settings.variables())))  # noqa: T201 - this is the command's output
             return 0
+        if voices is not None:
+            from timbre_server.app import voices_command  # noqa: PLC0415 - the server has no use for it
+            from timbre_server.telemetry import log  # noqa: PLC0415 - the same
+
+            log.configure("error", sys.stderr)
+            return voices_command.main(voices, settings.settings_from_environment)
         chosen = settings.settings_from_environment()
         from timbre_server import app  # noqa: PLC0415 - a wrong setting is told before anything heavy is imported
 
@@ -55,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 def _help(variables: Sequence[tuple[str, FieldInfo]]) -> str:
     lines = [
         "usage: timbre-server [--help] [--version]",
+        "       timbre-server voices import|export|list ... (voices --help says more)",
         "",
         "Serves voice cloning over OpenAI's speech API. It is configured by environment variables only:",
         "",
