@@ -1,0 +1,218 @@
+"""How does a pod hear of every change of a voice, and how does it know that it has heard them all?
+
+One connection waits on the log of changes (a Redis stream).  After each connect, and whenever something may have been
+missed, everything that this pod holds is compared with the registry before the log is trusted again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import redis.exceptions
+
+from timbre_contract.keys import ServiceKeys
+from timbre_server.errors import StoreUnavailable
+from timbre_server.store.health import LogHealth
+from timbre_server.store.heartbeat import PERIOD_SECONDS, Beat, Heart
+from timbre_server.store.link import Client, RedisLink
+from timbre_server.store.log_format import LogEntry, from_fields
+from timbre_server.store.positions import ORIGIN, EntryId, Extent, resumption
+
+_BLOCK_MILLISECONDS: Final = 100
+"""How long a read waits for news.  Its return renews the proof of freshness, so this is a fifth of what the proof may age."""
+
+_READ_TIMEOUT_SECONDS: Final = 0.5
+"""When a read that should have returned after ``_BLOCK_MILLISECONDS`` is given up: by then nothing it says is fresh."""
+
+_ENTRIES_PER_READ: Final = 256
+"""About 2 ms of decoding, so that the loop serves requests in between."""
+
+_RETRY_SECONDS: Final = 0.1
+"""Between attempts to connect: Redis' return is noticed well within the second that the issue allows."""
+
+_log = logging.getLogger(__name__)
+
+LISTENING_ERRORS: Final = (redis.exceptions.RedisError, OSError, TimeoutError, StoreUnavailable)
+"""What a lost connection looks like on a client of our own, whose errors are the library's."""
+
+
+class Follower:
+    """Reads the log; lives on one event loop."""
+
+    def __init__(
+        self,
+        link: RedisLink,
+        keys: ServiceKeys,
+        heart: Heart,
+        *,
+        compare: Callable[[], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        """``compare`` compares what is held with the registry (raises ``StoreUnavailable``); ``clock`` is monotonic."""
+        self._link = link
+        self._keys = keys
+        self._heart = heart
+        self._compare = compare
+        self._clock = clock
+        self._health = LogHealth()
+        self._seen: EntryId | None = None
+        self._promised: tuple[float, EntryId] = (0.0, ORIGIN)
+        """From when on a read must show at least which entry."""
+        self._suspicion = ""
+        self._entry_listeners: list[Callable[[LogEntry], None]] = []
+        self._beat_listeners: list[Callable[[Beat], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._hurry = asyncio.Event()
+        self._turn = asyncio.Event()
+        self.connects = 0
+        """How often the log was begun to be read, after however many failures."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether everything that was acknowledged more than half a second ago has taken effect here."""
+        return self._health.healthy(self._clock())
+
+    @property
+    def known_up_to(self) -> float:
+        """Everything that was acknowledged before this moment of our own clock has taken effect here."""
+        return self._health.known_up_to
+
+    def on_entry(self, listener: Callable[[LogEntry], None]) -> None:
+        """Calls ``listener`` for every entry, in order, before the log counts as read up to there.  It may not wait."""
+        self._entry_listeners.append(listener)
+
+    def on_beat(self, listener: Callable[[Beat], None]) -> None:
+        """Calls ``listener`` after each heartbeat that Redis answered."""
+        self._beat_listeners.append(listener)
+
+    def hurry(self) -> None:
+        """There is news: connects at once where this pod was waiting to try again."""
+        self._hurry.set()
+
+    def suspect(self, reason: str) -> None:
+        """Something may have been missed: not healthy until everything has been compared again."""
+        self._suspicion = self._suspicion or reason
+        self._health.broken()
+
+    async def turn(self) -> None:
+        """Returns when the next read or attempt has ended, one way or the other."""
+        await self._turn.wait()
+
+    async def start(self) -> None:
+        """Begins to follow and to beat; returns at once."""
+        self._tasks = [
+            asyncio.create_task(self._follow_always(), name="follow-changes"),
+            asyncio.create_task(self._beat_always(), name="beat"),
+        ]
+
+    async def stop(self) -> None:
+        """Ends both, and says goodbye to the other pods.  Idempotent."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            with contextlib.suppress(StoreUnavailable):
+                await self._heart.stop()
+        self._health.broken()
+        self._turned()
+
+    async def _follow_always(self) -> None:
+        reported: float | None = None
+        while True:
+            before = self._health.known_up_to
+            try:
+                await self._follow()
+                _log.warning("following the log of changes anew: %s", self._suspicion)
+            except LISTENING_ERRORS as error:
+                if self._health.known_up_to != reported:  # once per outage
+                    _log.warning("lost the log of changes: %s", type(error).__name__)
+                    reported = self._health.known_up_to
+            self._health.broken()
+            self._turned()
+            if self._health.known_up_to == before:  # it did not even begin: the next attempt waits a little
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), _RETRY_SECONDS)
+            self._hurry.clear()
+
+    async def _follow(self) -> None:
+        """Reads until something is wrong: returns on a suspicion, raises on an error."""
+        client = self._link.dedicated(read_timeout_seconds=_READ_TIMEOUT_SECONDS)
+        try:
+            self.connects += 1
+            self._suspicion = ""
+            start = resumption(self._seen, await self._extent(client))
+            if start.gap:
+                _log.warning("the log of changes has a gap behind %s", self._seen)
+            self._seen = start.position
+            await self._compare()
+            self._health.whole()
+            block: int | None = None  # the first reads take what is there: soon healthy
+            while not self._suspicion:
+                block = _BLOCK_MILLISECONDS if await self._read(client, block) else None
+        finally:
+            await client.aclose()
+
+    async def _extent(self, client: Client) -> Extent:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.xrange(self._keys.changes(), count=1)
+        pipeline.xrevrange(self._keys.changes(), count=1)
+        pipeline.time()
+        first, last, (seconds, microseconds) = await pipeline.execute()
+        return Extent(
+            EntryId.parse(first[0][0]) if first else None,
+            EntryId.parse(last[0][0]) if last else None,
+            int(seconds) * 1000 + int(microseconds) // 1000,
+        )
+
+    async def _read(self, client: Client, block_milliseconds: int | None) -> bool:
+        """Takes what is new; whether that was all."""
+        sent_at = self._clock()
+        reply = await client.xread(
+            {self._keys.changes(): str(self._seen)}, count=_ENTRIES_PER_READ, block=block_milliseconds
+        )
+        streams = reply.values() if isinstance(reply, dict) else (entries for _, entries in reply)
+        entries = [entry for stream in streams for entry in stream]
+        for entry_id, fields in entries:
+            self._take(entry_id, fields)
+        whole = len(entries) < _ENTRIES_PER_READ
+        if whole and not self._suspicion:
+            self._check_promise(sent_at)
+            self._health.read(sent_at)
+        self._turned()
+        return whole
+
+    def _take(self, entry_id: bytes, fields: dict[bytes, bytes]) -> None:
+        self._seen = EntryId.parse(entry_id)
+        entry = from_fields(entry_id, fields)
+        if entry is None:
+            self.suspect(f"entry {self._seen} is of a kind that this version does not know")
+            return
+        for listener in self._entry_listeners:
+            listener(entry)
+
+    def _check_promise(self, sent_at: float) -> None:
+        promised_at, promised = self._promised
+        assert self._seen is not None
+        if sent_at >= promised_at and self._seen < promised:
+            self.suspect(f"the log ends at {self._seen}, but {promised} was there before")
+
+    async def _beat_always(self) -> None:
+        while True:
+            seen_before = self._seen
+            with contextlib.suppress(StoreUnavailable):
+                beat = await self._heart.beat()
+                if seen_before is not None and beat.before < seen_before:
+                    self.suspect(f"the log went back from {seen_before} to {beat.before}")
+                self._promised = (self._clock(), beat.after)
+                for listener in self._beat_listeners:
+                    listener(beat)
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    def _turned(self) -> None:
+        self._turn.set()
+        self._turn.clear()

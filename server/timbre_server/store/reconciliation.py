@@ -1,0 +1,172 @@
+"""Does what this pod holds still agree with the registry, and what if the registry was emptied?
+
+Agreement is equality of generation and digest, never order: the failover of an asynchronous replica can take a generation
+back, and then the registry is right.  Only where Redis was emptied (its epoch is gone, or another one) does the pod know
+better: it goes on with what it has and publishes it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from timbre_server.domain.voice import VoiceRecord
+from timbre_server.errors import RegistryFull, StoreUnavailable
+from timbre_server.ports import ChangeKind, VoiceChange, VoiceName
+from timbre_server.store.heartbeat import Beat
+from timbre_server.store.holdings import Holdings, version_of
+from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Version
+
+GRACE_SECONDS: Final = 2.0
+"""How long after Redis was found emptied a voice that is missing may still come back from another pod: that pod notices
+within a beat (0.2 s), or reconnects within a probe of the breaker and an attempt of the follower (0.3 s), and publishes
+about 1,000 voices per second."""
+
+_RETRY_SECONDS: Final = 1.0
+"""Between attempts to publish again while Redis is away or full."""
+
+_log = logging.getLogger(__name__)
+
+
+class Verdict(Enum):
+    """What becomes of a record that is held."""
+
+    CURRENT = "current"
+    OVERTAKEN = "overtaken"
+    LOST = "lost"
+    """By the registry: it is served, and published again."""
+
+
+def verdict(held: VoiceRecord, known: Version, *, emptied: bool) -> Verdict:
+    """What the registry's answer means for a held record; ``emptied`` = the registry may have been filled with less."""
+    if known is None:
+        return Verdict.LOST
+    if known == version_of(held):
+        return Verdict.CURRENT
+    if emptied and known is not GONE and known.generation < held.generation:
+        return Verdict.LOST
+    return Verdict.OVERTAKEN
+
+
+class Reconciliation:
+    """Compares, drops and publishes again; lives on one event loop."""
+
+    def __init__(
+        self,
+        store: RedisVoiceStore,
+        holdings: Holdings,
+        *,
+        tell: Callable[[VoiceChange], None],
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        """``tell`` hears of changes that the log did not show; they have no entry."""
+        self._store = store
+        self._holdings = holdings
+        self._tell = tell
+        self._grace_seconds = grace_seconds
+        self._epoch: str | None = None
+        self._emptied = False
+        self._lost: dict[VoiceName, None] = {}
+        self._restoring: asyncio.Task[None] | None = None
+
+    @property
+    def degraded(self) -> bool:
+        """Whether Redis was emptied, and what the pods held is not all back."""
+        return self._emptied
+
+    async def compare(self) -> None:
+        """Drops everything held that the registry has another version of.  Raises: StoreUnavailable."""
+        self._holdings.distrust_flights()
+        names = self._holdings.names()
+        seen = await self._store.versions(names)
+        if self._epoch is None:
+            with contextlib.suppress(RegistryFull):  # nothing to lose yet, and whoever stores a voice begins it
+                self._epoch = seen.epoch or await self._store.begin_epoch()
+        else:
+            self._meet(seen.epoch)
+        for name, known in zip(names, seen.of, strict=True):
+            self.judge(name, known)
+
+    def judge(self, name: VoiceName, known: Version) -> Verdict | None:
+        """Acts on the registry's answer about a voice; None = the voice is not held any more."""
+        held = self._holdings.look(name)
+        if held is None:
+            return None
+        found = verdict(held, known, emptied=self._emptied)
+        if found is Verdict.LOST:
+            self._lost[name] = None
+            self._restore()
+        elif found is Verdict.OVERTAKEN and known is not None:
+            self._holdings.drop_unless(name, known)
+            if known is GONE:
+                self._tell(VoiceChange(ChangeKind.DELETED, name, held.generation, held.digest, ""))
+            else:
+                self._tell(VoiceChange(ChangeKind.REPLACED, name, known.generation, known.digest, "", held.digest))
+        return found
+
+    def beat(self, beat: Beat) -> None:
+        """A heartbeat saw the epoch."""
+        if self._epoch is not None:
+            self._meet(beat.epoch)
+
+    async def settled(self) -> None:
+        """Returns when nothing is left to be published again."""
+        while self._restoring is not None:
+            await asyncio.wait({self._restoring})
+
+    async def stop(self) -> None:
+        """Idempotent."""
+        if self._restoring is not None:
+            self._restoring.cancel()
+            await asyncio.wait({self._restoring})
+
+    def _meet(self, epoch: str | None) -> None:
+        if epoch == self._epoch or self._emptied:
+            return
+        self._emptied = True
+        _log.warning("the voice store was emptied: publishing again the %d voices held here", len(self._holdings))
+        self._lost.update(dict.fromkeys(self._holdings.names()))
+        self._restore()
+
+    def _restore(self) -> None:
+        if self._restoring is None:
+            self._restoring = asyncio.create_task(self._restore_all(), name="restore-voices")
+            self._restoring.add_done_callback(self._restored)
+
+    def _restored(self, task: asyncio.Task[None]) -> None:
+        self._restoring = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("publishing voices again failed", exc_info=error)
+
+    async def _restore_all(self) -> None:
+        grace_ends_at = asyncio.get_running_loop().time() + self._grace_seconds
+        while True:
+            try:
+                while self._lost:
+                    # Those with their recordings first: they are worth most.
+                    for name in sorted(self._lost, key=lambda lost: self._recording(lost) is None):
+                        await self._restore_one(name)
+                if not self._emptied:
+                    return
+                await asyncio.sleep(grace_ends_at - asyncio.get_running_loop().time())
+                if not self._lost:
+                    self._epoch = await self._store.begin_epoch()
+                    self._emptied = False
+                    _log.warning("what was held here of the voice store is published again")
+            except (StoreUnavailable, RegistryFull) as error:
+                _log.warning("a voice could not be published again: %s", error.code)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    def _recording(self, name: VoiceName) -> bytes | None:
+        held = self._holdings.look(name)
+        return None if held is None else self._holdings.recording(name, held.digest)
+
+    async def _restore_one(self, name: VoiceName) -> None:
+        held = self._holdings.look(name)
+        if held is not None and await self._store.restore_voice(held, self._recording(name)):
+            _log.info("published voice %s again", name.voice_id)
+        self._lost.pop(name, None)
