@@ -1,6 +1,19 @@
-"""Voice features kept ready to speak: the nearest tier that has them answers, else they are extracted once."""
+"""Voice features kept ready to speak: the nearest tier that has them answers, else they are extracted once for the fleet."""
 
 from timbre_server.voicecache.host import HostFeatureCache
 from timbre_server.voicecache.keys import feature_key
+from timbre_server.voicecache.memory_tiers import MemoryTiers
+from timbre_server.voicecache.shared_tier import SharedTier
+from timbre_server.voicecache.storage import HostStorage
+from timbre_server.voicecache.tier import Tier
+from timbre_server.voicecache.tiered import TieredFeatureCache
 
-__all__ = ["HostFeatureCache", "feature_key"]
+__all__ = [
+    "HostFeatureCache",
+    "HostStorage",
+    "MemoryTiers",
+    "SharedTier",
+    "Tier",
+    "TieredFeatureCache",
+    "feature_key",
+]

@@ -1,0 +1,131 @@
+"""What do the other pods have, may this one extract, and what if Redis cannot say?
+
+Nothing here fails because the shared tier is away or holds nonsense: then a pod goes on alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from timbre_server.domain.voice import Features, feature_bytes
+from timbre_server.errors import AudioRejected, ExtractionFailed, StoreUnavailable, TimbreError
+from timbre_server.ports import EngineDescriptor, Failed, Granted, Held, SharedFeatures, Taken
+from timbre_server.voicecache.codec import CorruptFeatures, decode, encode
+from timbre_server.voicecache.economy import Economy
+from timbre_server.voicecache.extraction_lease import ExtractionLease
+
+TIER: Final = "redis"
+
+POLL_SECONDS: Final = 0.2
+"""How often a pod that waits for another one looks by itself, in case that the whisper was lost: pub/sub promises nothing.
+A claim takes 0.1 ms of Redis, so 100 waiting pods cost it 5 % of a core."""
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long a pod waits for one that says that it extracts: 20 times what the slowest engine that we know takes (2.8 s),
+then it extracts itself."""
+
+CORRUPT_TRIES: Final = 2
+"""After so many broken blobs in one look-up somebody keeps writing them, and this pod does without."""
+
+
+class TierObserver(Protocol):
+    """What the tier tells of itself."""
+
+    def voice_looked_up(self, tier: str, *, hit: bool) -> None: ...
+
+
+class SharedTier:
+    """The shared tier with its codec, its economy and its leases; lives on one event loop."""
+
+    def __init__(
+        self, shared: SharedFeatures, descriptor: EngineDescriptor, *, observer: TierObserver, float16: bool = False
+    ) -> None:
+        """``float16``: 32-bit features are stored in 16 bits, which is not exact."""
+        self._shared = shared
+        self._spec = descriptor.feature_spec
+        self._observer = observer
+        self._float16 = float16
+        self._handing_over: set[asyncio.Task[None]] = set()
+        self.economy = Economy()
+
+    async def fetch(self, digest: str, key: str) -> Features | None:
+        """What the tier has; None where it has nothing sound, or cannot be reached."""
+        began = asyncio.get_running_loop().time()
+        try:
+            blob = await self._shared.get(digest, key)
+            features = None if blob is None else await self._decoded(digest, key, blob)
+        except StoreUnavailable:
+            return None
+        self._observer.voice_looked_up(TIER, hit=features is not None)
+        if features is not None:
+            self.economy.fetched(feature_bytes(features), asyncio.get_running_loop().time() - began)
+        return features
+
+    async def fetch_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Features | None]:
+        """As ``fetch``, of (digest, key) pairs in one round trip.  Raises: StoreUnavailable."""
+        blobs = await self._shared.get_many(wanted)
+        return [
+            None if blob is None else await self._decoded(digest, key, blob)
+            for (digest, key), blob in zip(wanted, blobs, strict=True)
+        ]
+
+    async def obtain(self, digest: str, key: str) -> Features | ExtractionLease | None:
+        """The features as soon as any pod has them, or the right to extract them; None: extract without it.
+
+        Raises:
+            AudioRejected, ExtractionFailed: the extraction failed a moment ago.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + PATIENCE_SECONDS
+        corrupt = 0
+        with suppress(StoreUnavailable):
+            while loop.time() < give_up_at and corrupt < CORRUPT_TRIES:
+                match await self._shared.claim(digest, key):
+                    case Held(blob):
+                        features = await self._decoded(digest, key, blob)
+                        if features is not None:
+                            return features
+                        corrupt += 1
+                    case Granted() as granted:
+                        return ExtractionLease(self._shared, digest, key, granted)
+                    case Failed() as failed:
+                        raise _error_from(failed)
+                    case Taken(expires_seconds):
+                        await self._shared.news(digest, timeout_seconds=min(expires_seconds, POLL_SECONDS))
+        return None
+
+    def hand_over(self, lease: ExtractionLease, key: str, features: Features, wanted: Callable[[], bool]) -> None:
+        """Publishes in the background what was extracted, if it still is wanted when it is encoded."""
+        publishing = lease.hand_over(lambda: encode(features, key=key, float16=self._float16), wanted)
+        task = asyncio.create_task(publishing, name=f"publish-{key[:8]}")
+        self._handing_over.add(task)
+        task.add_done_callback(self._handing_over.discard)
+
+    async def erase(self, digest: str) -> int:
+        """How many entries were removed.  Raises: StoreUnavailable."""
+        return await self._shared.erase(digest)
+
+    async def close(self) -> None:
+        """Returns when everything is published that shall be."""
+        if self._handing_over:
+            await asyncio.wait(self._handing_over)
+
+    async def _decoded(self, digest: str, key: str, blob: bytes) -> Features | None:
+        try:
+            return decode(blob, key=key, spec=self._spec)
+        except CorruptFeatures:
+            await self._shared.erase(digest)
+            return None
+
+
+_REJECTIONS: Final[Mapping[str, type[AudioRejected]]] = {
+    kind.code: kind for kind in (AudioRejected, *AudioRejected.__subclasses__())
+}
+
+
+def _error_from(failed: Failed) -> TimbreError:
+    """The error as the pod had it that tried."""
+    return _REJECTIONS.get(failed.code, ExtractionFailed)(failed.message)

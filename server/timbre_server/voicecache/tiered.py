@@ -1,0 +1,181 @@
+"""From where does a voice come: this device, this process, the other pods, or the engine?
+
+A look-up goes through the tiers from the nearest to the farthest, and what it finds is kept in all nearer ones.  What no
+tier has is extracted once for the whole fleet: by the pod that gets the lease, while the others wait for the value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Final, Protocol
+
+from timbre_server.domain.voice import Features, Reference, feature_bytes
+from timbre_server.errors import StoreUnavailable
+from timbre_server.ports import EngineDescriptor, FeatureName, FoundFeatures, LoadReference
+from timbre_server.voicecache.erasures import Erasures
+from timbre_server.voicecache.extraction_lease import ExtractionLease
+from timbre_server.voicecache.flights import Flight, Flights, Landing
+from timbre_server.voicecache.keys import feature_key
+from timbre_server.voicecache.memory_tiers import MemoryTiers
+from timbre_server.voicecache.shared_tier import TIER as SHARED
+from timbre_server.voicecache.shared_tier import SharedTier
+
+EXTRACTED: Final = "extracted"
+
+KEYS_REMEMBERED: Final = 4096
+"""Feature keys that are not computed again: 1 MB; a key costs as much as ten hits of a tier."""
+
+PREFETCH_VOICES: Final = 16
+"""Voices in one pipeline: the round trip then costs less than a tenth of what they take on the wire, and at 4 MiB each
+their 64 MiB are the most that a warm-up holds twice."""
+
+
+class Extractor(Protocol):
+    """The half of ``ports.Dispatcher`` that a cache needs."""
+
+    async def extract(self, reference: Reference) -> Features: ...
+
+
+class CacheObserver(Protocol):
+    """What the cache tells of itself; ``telemetry.metrics.Metrics`` is one."""
+
+    def voice_extracted(self, seconds: float) -> None: ...
+
+
+class TieredFeatureCache:
+    """``FeatureSource`` over tiers in memory, the fleet's and the engine; lives on one event loop."""
+
+    def __init__(
+        self,
+        descriptor: EngineDescriptor,
+        extractor: Extractor,
+        *,
+        memory: MemoryTiers,
+        shared: SharedTier | None = None,
+        observer: CacheObserver,
+    ) -> None:
+        """Without ``shared`` the pod is alone."""
+        self._extractor = extractor
+        self._memory = memory
+        self._shared = shared
+        self._observer = observer
+        self._flights = Flights()
+        self._erasures = Erasures()
+        self._key = lru_cache(KEYS_REMEMBERED)(partial(feature_key, descriptor))
+
+    @property
+    def erasures(self) -> int:
+        return self._erasures.count
+
+    async def features(
+        self, name: FeatureName, load: LoadReference, *, erasures: int | None = None, one_off: bool = False
+    ) -> FoundFeatures:
+        digest = name.digest
+        if erasures is not None and self._erasures.since(digest, erasures):
+            return await self._flights.charter(digest, lambda _: self._unkept(load))
+        key = self._key(digest, name.transcript)
+        found = self._memory.nearest(key)
+        if found is not None:
+            return found
+        return await self._flights.join(key, digest, lambda flight: self._look_up(flight, key, load, one_off=one_off))
+
+    async def prefetch(self, names: Sequence[FeatureName]) -> int:
+        loaded = 0
+        for start in range(0, len(names), PREFETCH_VOICES):
+            missing = [
+                (name.digest, key)
+                for name in names[start : start + PREFETCH_VOICES]
+                if not self._memory.holds(key := self._key(name.digest, name.transcript))
+            ]
+            erasures = self.erasures
+            try:
+                fetched = [] if self._shared is None else await self._shared.fetch_many(missing)
+            except StoreUnavailable:
+                break
+            for (digest, key), features in zip(missing, fetched, strict=False):
+                if features is None or self._erasures.since(digest, erasures):
+                    continue
+                if not await self._memory.fill(key, digest, features):
+                    return loaded
+                loaded += 1
+        return loaded
+
+    def forget(self, digest: str) -> None:
+        self._erasures.note(digest)
+        self._flights.erase(digest)
+        self._memory.forget(digest)
+
+    async def erase(self, digest: str) -> int:
+        self.forget(digest)
+        return 0 if self._shared is None else await self._shared.erase(digest)
+
+    async def unused(self, digest: str) -> None:
+        await self._flights.erased_over(digest)
+        await self._memory.unused(digest)
+
+    async def close(self) -> None:
+        """Ends look-ups that are under way, and publishes what was extracted.  Idempotent."""
+        await self._flights.close()
+        if self._shared is not None:
+            await self._shared.close()
+
+    def check_integrity(self) -> None:
+        """Asserts that the counts of all tiers in memory are those of their entries."""
+        self._memory.check_integrity()
+
+    async def _look_up(self, flight: Flight, key: str, load: LoadReference, *, one_off: bool) -> Landing:
+        promoted = await self._memory.promoted(key, flight.digest)
+        if promoted is not None:
+            return promoted
+        if self._shared is None or not self._shared.economy.prefers_fetching():
+            return await self._keep(flight, key, await self._extract(load), EXTRACTED, one_off=one_off)
+        features = await self._shared.fetch(flight.digest, key)
+        if features is not None:
+            return await self._keep(flight, key, features, SHARED, one_off=one_off)
+        if one_off:
+            # Never shared: it has no name by which anybody could ask for its erasure.
+            return await self._keep(flight, key, await self._extract(load), EXTRACTED, one_off=True)
+        return await self._obtain(self._shared, flight, key, load)
+
+    async def _obtain(self, shared: SharedTier, flight: Flight, key: str, load: LoadReference) -> Landing:
+        """From whichever pod is first to extract it; and if that is this one, for all."""
+        obtained = await shared.obtain(flight.digest, key)
+        if obtained is None:
+            return await self._keep(flight, key, await self._extract(load), EXTRACTED)
+        if not isinstance(obtained, ExtractionLease):
+            return await self._keep(flight, key, obtained, SHARED)
+        async with obtained:
+            features = await self._extract(load)
+        shared.hand_over(obtained, key, features, lambda: not flight.erased)
+        return await self._keep(flight, key, features, EXTRACTED)
+
+    async def _keep(
+        self, flight: Flight, key: str, features: Features, source: str, *, one_off: bool = False
+    ) -> Landing:
+        was_erased = flight.erased
+        if was_erased:
+            return Landing(features, source, _nothing)
+        landing = await self._memory.keep(key, flight.digest, features, source=source, one_off=one_off)
+        if flight.erased:  # while it was on its way to the device
+            self._memory.forget(flight.digest)
+        return landing
+
+    async def _unkept(self, load: LoadReference) -> Landing:
+        return Landing(await self._extract(load), EXTRACTED, _nothing)
+
+    async def _extract(self, load: LoadReference) -> Features:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        reference = await load()
+        features = await self._extractor.extract(reference)
+        seconds = loop.time() - began
+        self._observer.voice_extracted(seconds)
+        if self._shared is not None:
+            self._shared.economy.extracted(reference.pcm.duration_seconds, feature_bytes(features), seconds)
+        return features
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,207 @@
+"""Pods for tests of the tiered cache: real tiers and a real Redis around an engine whose extractions wait for a gate."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tests.server.voicecache.descriptors import DESCRIPTOR
+from timbre_contract.keys import ServiceKeys
+from timbre_server.domain.pcm import Pcm
+from timbre_server.domain.voice import Features, Reference, feature_bytes
+from timbre_server.ports import FeatureName, FoundFeatures
+from timbre_server.settings import RedisSettings
+from timbre_server.store.features import WHISPER, RedisSharedFeatures
+from timbre_server.store.link import RedisLink
+from timbre_server.voicecache.keys import feature_key
+from timbre_server.voicecache.memory_tiers import MemoryTiers
+from timbre_server.voicecache.shared_tier import SharedTier
+from timbre_server.voicecache.storage import HostStorage
+from timbre_server.voicecache.tier import Tier
+from timbre_server.voicecache.tiered import TieredFeatureCache
+
+
+def features_of(digest: str) -> Features:
+    """What the engine extracts: no two recordings have equal features."""
+    seed = int.from_bytes(hashlib.sha256(digest.encode()).digest()[:4], "little")
+    return {"embedding": np.random.default_rng(seed).random(256, np.float32)}
+
+
+ENTRY_BYTES = feature_bytes(features_of(""))
+
+
+class GatedEngine:
+    """The extracting half of a dispatcher."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.started = asyncio.Event()
+        self.failures: list[BaseException] = []
+        self.extracted: list[str] = []
+
+    async def extract(self, reference: Reference) -> Features:
+        self.extracted.append(reference.digest)
+        self.started.set()
+        await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop()
+        return features_of(reference.digest)
+
+
+class Recorder:
+    """Counts what the parts of a cache tell."""
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+
+    def voice_looked_up(self, tier: str, *, hit: bool) -> None:
+        self.events[f"{tier} {'hit' if hit else 'miss'}"] += 1
+
+    def voice_evicted(self, tier: str, cause: str) -> None:
+        self.events[f"{tier} {cause}"] += 1
+
+    def voice_extracted(self, seconds: float) -> None:
+        self.events["extracted"] += 1
+
+    def watch_voice_cache(
+        self, tier: str, held_bytes: Callable[[], float], capacity_bytes: Callable[[], float]
+    ) -> None: ...
+
+    def watch_voice_lookups(self, tier: str, hits: Callable[[], int], misses: Callable[[], int]) -> None: ...
+
+
+@dataclass
+class Pod:
+    """A cache with its parts in reach."""
+
+    cache: TieredFeatureCache
+    engine: GatedEngine
+    recorder: Recorder
+    host: Tier
+    device: Tier | None
+    shared: RedisSharedFeatures | None
+    loading: Callable[[str], Reference] = field(default=lambda digest: Reference(PCM, digest))
+
+    async def find(self, digest: str, *, erasures: int | None = None, one_off: bool = False) -> FoundFeatures:
+        """A look-up whose result the caller releases; its features are checked to be that recording's."""
+
+        async def load() -> Reference:
+            return self.loading(digest)
+
+        found = await self.cache.features(FeatureName(digest), load, erasures=erasures, one_off=one_off)
+        assert np.array_equal(found.features["embedding"], features_of(digest)["embedding"])
+        return found
+
+    async def ask(self, digest: str, *, erasures: int | None = None, one_off: bool = False) -> str:
+        """Where the voice was found; it is not used any more when this returns."""
+        found = await self.find(digest, erasures=erasures, one_off=one_off)
+        found.release()
+        self.cache.check_integrity()
+        return found.source
+
+
+PCM = Pcm(np.zeros(24_000, np.float32), 24_000)
+
+
+def key_of(digest: str) -> str:
+    return feature_key(DESCRIPTOR, digest)
+
+
+def a_pod(
+    *,
+    shared: RedisSharedFeatures | None = None,
+    host_entries: int = 10,
+    device_entries: int | None = None,
+) -> Pod:
+    """A pod with room for so many voices; ``shared`` = None: it is alone; ``device_entries`` = None: it has no device."""
+    engine, recorder = GatedEngine(), Recorder()
+    host = Tier("host", HostStorage(), capacity_bytes=host_entries * ENTRY_BYTES, observer=recorder)
+    device = None
+    if device_entries is not None:
+        device = Tier("device", HostStorage(), capacity_bytes=device_entries * ENTRY_BYTES, observer=recorder)
+    cache = TieredFeatureCache(
+        DESCRIPTOR,
+        engine,
+        memory=MemoryTiers(host, device),
+        shared=None if shared is None else SharedTier(shared, DESCRIPTOR, observer=recorder),
+        observer=recorder,
+    )
+    return Pod(cache, engine, recorder, host, device, shared)
+
+
+@dataclass
+class Fleet:
+    """Pods that share a Redis and hear its whispers."""
+
+    link: RedisLink
+    keys: ServiceKeys
+    pods: list[Pod] = field(default_factory=list)
+
+    def shared(self, *, lease_seconds: float = 30.0, failure_ttl_seconds: float = 30.0) -> RedisSharedFeatures:
+        return RedisSharedFeatures(
+            self.link,
+            self.keys,
+            ttl_seconds=1000,
+            lease_seconds=lease_seconds,
+            failure_ttl_seconds=failure_ttl_seconds,
+        )
+
+    def pod(self, *, lease_seconds: float = 30.0, host_entries: int = 10, device_entries: int | None = None) -> Pod:
+        pod = a_pod(
+            shared=self.shared(lease_seconds=lease_seconds), host_entries=host_entries, device_entries=device_entries
+        )
+        self.pods.append(pod)
+        return pod
+
+    async def blobs(self, digest: str) -> int:
+        """How many features of a recording all pods could find."""
+        count: int = await self.link.read(lambda client: client.hlen(self.keys.features(digest)))
+        return count
+
+    async def published(self, digest: str) -> None:
+        """Returns when features of that recording can be found."""
+        while not await self.blobs(digest):
+            pass
+
+    async def unleased(self, digest: str) -> None:
+        """Returns when nobody has the lease on that recording."""
+        while await self.link.read(lambda client: client.exists(self.keys.lease(digest))):
+            pass
+
+
+@contextlib.asynccontextmanager
+async def a_fleet(url: str, scope: str) -> AsyncIterator[Fleet]:
+    """Wide time limits: these pods run on a machine that is busy with others."""
+    link = RedisLink(RedisSettings(url=url, read_timeout_seconds=5, connect_timeout_seconds=5))
+    fleet = Fleet(link, ServiceKeys(scope))
+    client = link.dedicated(read_timeout_seconds=60)
+    whispers = client.pubsub(ignore_subscribe_messages=True)
+    await whispers.subscribe(fleet.keys.whisper())
+    await whispers.get_message(timeout=5)
+    listening = asyncio.create_task(_listen(whispers, fleet))
+    try:
+        yield fleet
+    finally:
+        listening.cancel()
+        await asyncio.wait({listening})
+        for pod in fleet.pods:
+            await pod.cache.close()
+        await whispers.aclose()
+        await client.aclose()
+        await link.close()
+
+
+async def _listen(whispers: object, fleet: Fleet) -> None:
+    async for message in whispers.listen():  # type: ignore[attr-defined]
+        word, _, digest = message["data"].decode().partition(" ")
+        if word == WHISPER:
+            for pod in fleet.pods:
+                assert pod.shared is not None
+                pod.shared.heard(digest)
