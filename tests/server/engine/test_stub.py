@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.server.engine.speech import a_reference, an_utterance, left, nobody_left
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
+from timbre_server.engine.sentences import MAX_CHARACTERS
 from timbre_server.engine.stub import SAMPLE_RATE_HZ, StubEngine
-from timbre_server.engine.stub.sentences import MAX_CHARACTERS
 from timbre_server.errors import (
     AudioTooShort,
     ConfigurationError,

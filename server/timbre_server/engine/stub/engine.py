@@ -19,8 +19,8 @@ import numpy as np
 from timbre_server.domain.pcm import Array, Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.domain.voice import Features, Reference
+from timbre_server.engine.sentences import check_speakable, sentences
 from timbre_server.engine.stub.faults import Fault, faults_in
-from timbre_server.engine.stub.sentences import check_speakable, sentences
 from timbre_server.engine.stub.tone import LOUDNESS, SAMPLE_RATE_HZ, spoken_seconds, tone_of
 from timbre_server.errors import AudioTooShort, ConfigurationError
 from timbre_server.ports import EngineDescriptor, Piece, TensorSpec, Utterance

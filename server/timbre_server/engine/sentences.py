@@ -1,4 +1,4 @@
-"""How does the stub engine cut a text into jobs, and which texts does it refuse?"""
+"""How is a text cut into jobs, and which texts are refused?  For engines that read plain text in Latin letters."""
 
 from __future__ import annotations
 
