@@ -38,6 +38,7 @@ ENCODER_THREADS: Final = 2
 # Imported by name, so that a server of one engine never loads what another one needs.
 _ENGINES: Final = {
     "embedded": "timbre_server.engine.embedded:EmbeddedEngine",
+    "pocket-tts": "timbre_server.engine.pocket_tts.engine:PocketTtsEngine",
     "stub": "timbre_server.engine.stub:StubEngine",
 }
 
