@@ -166,8 +166,9 @@ class Clients:
             **self._tls,
         }
         kind = _TlsConnection if self._tls else Connection
+        most = settings.max_connections + 16  # each connection that is made asks first; some are dedicated
         sentinel.sentinels = [
-            Redis.from_pool(ConnectionPool(kind, max_connections=4, host=host, port=port, **options))
+            Redis.from_pool(ConnectionPool(kind, max_connections=most, host=host, port=port, **options))
             for host, port in self._addresses.nodes
         ]
         return sentinel

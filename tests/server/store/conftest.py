@@ -1,0 +1,62 @@
+"""Every way that a Redis can stand there, once per session; tests keep apart by their scopes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.redis_server import REDIS_IS_HERE, RedisServer
+from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer
+
+
+def _need_redis() -> None:
+    if not REDIS_IS_HERE and not os.environ.get("CI"):
+        pytest.skip("redis-server is not installed; make setup says how")
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisClusterServers]:
+    """Three masters."""
+    _need_redis()
+    servers = RedisClusterServers()
+    try:
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session")
+def redis_sentinel() -> Iterator[RedisSentinelServers]:
+    """Master, replica, Sentinel; a test that fails them over makes its own."""
+    _need_redis()
+    servers = RedisSentinelServers()
+    try:
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session")
+def redis_tls() -> Iterator[TlsRedisServer]:
+    """TLS both ways and an ACL user."""
+    _need_redis()
+    if OPENSSL is None:
+        pytest.skip("the openssl command is not installed, so there are no certificates")
+    server = TlsRedisServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server that one test may stop, kill or fill."""
+    _need_redis()
+    server = RedisServer()
+    try:
+        yield server
+    finally:
+        server.close()
