@@ -122,7 +122,7 @@ class SharedTier:
 
 
 _REJECTIONS: Final[Mapping[str, type[AudioRejected]]] = {
-    kind.code: kind for kind in (AudioRejected, *AudioRejected.__subclasses__())
+    kind.code: kind for kind in [AudioRejected, *AudioRejected.__subclasses__()]
 }
 
 
