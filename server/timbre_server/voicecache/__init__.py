@@ -7,6 +7,7 @@ from timbre_server.voicecache.shared_tier import SharedTier
 from timbre_server.voicecache.storage import HostStorage
 from timbre_server.voicecache.tier import Tier
 from timbre_server.voicecache.tiered import TieredFeatureCache
+from timbre_server.voicecache.voice_use import VoiceUse
 
 __all__ = [
     "HostFeatureCache",
@@ -15,5 +16,6 @@ __all__ = [
     "SharedTier",
     "Tier",
     "TieredFeatureCache",
+    "VoiceUse",
     "feature_key",
 ]

@@ -6,7 +6,7 @@ Nothing here fails because the shared tier is away or holds nonsense: then a pod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -34,7 +34,7 @@ CORRUPT_TRIES: Final = 2
 class TierObserver(Protocol):
     """What the tier tells of itself."""
 
-    def voice_looked_up(self, tier: str, *, hit: bool) -> None: ...
+    def watch_voice_lookups(self, tier: str, hits: Callable[[], int], misses: Callable[[], int]) -> None: ...
 
 
 class SharedTier:
@@ -46,10 +46,12 @@ class SharedTier:
         """``float16``: 32-bit features are stored in 16 bits, which is not exact."""
         self._shared = shared
         self._spec = descriptor.feature_spec
-        self._observer = observer
         self._float16 = float16
         self._handing_over: set[asyncio.Task[None]] = set()
         self.economy = Economy()
+        self.hits = 0
+        self.misses = 0
+        observer.watch_voice_lookups(TIER, lambda: self.hits, lambda: self.misses)
 
     async def fetch(self, digest: str, key: str) -> Features | None:
         """What the tier has; None where it has nothing sound, or cannot be reached."""
@@ -59,9 +61,11 @@ class SharedTier:
             features = None if blob is None else await self._decoded(digest, key, blob)
         except StoreUnavailable:
             return None
-        self._observer.voice_looked_up(TIER, hit=features is not None)
-        if features is not None:
-            self.economy.fetched(feature_bytes(features), asyncio.get_running_loop().time() - began)
+        if features is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self.economy.fetched(feature_bytes(features), asyncio.get_running_loop().time() - began)
         return features
 
     async def fetch_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Features | None]:
@@ -121,9 +125,11 @@ class SharedTier:
             return None
 
 
-_REJECTIONS: Final[Mapping[str, type[AudioRejected]]] = {
-    kind.code: kind for kind in [AudioRejected, *AudioRejected.__subclasses__()]
-}
+def _rejections() -> list[type[AudioRejected]]:
+    return [AudioRejected, *AudioRejected.__subclasses__()]
+
+
+_REJECTIONS: Final = {kind.code: kind for kind in _rejections()}
 
 
 def _error_from(failed: Failed) -> TimbreError:

@@ -21,6 +21,7 @@ from timbre_server.voicecache.keys import feature_key
 from timbre_server.voicecache.memory_tiers import MemoryTiers
 from timbre_server.voicecache.shared_tier import TIER as SHARED
 from timbre_server.voicecache.shared_tier import SharedTier
+from timbre_server.voicecache.voice_use import VoiceUse
 
 EXTRACTED: Final = "extracted"
 
@@ -54,12 +55,14 @@ class TieredFeatureCache:
         *,
         memory: MemoryTiers,
         shared: SharedTier | None = None,
+        use: VoiceUse,
         observer: CacheObserver,
     ) -> None:
         """Without ``shared`` the pod is alone."""
         self._extractor = extractor
         self._memory = memory
         self._shared = shared
+        self._use = use
         self._observer = observer
         self._flights = Flights()
         self._erasures = Erasures()
@@ -77,9 +80,12 @@ class TieredFeatureCache:
             return await self._flights.charter(digest, lambda _: self._unkept(load))
         key = self._key(digest, name.transcript)
         found = self._memory.nearest(key)
-        if found is not None:
-            return found
-        return await self._flights.join(key, digest, lambda flight: self._look_up(flight, key, load, one_off=one_off))
+        if found is None:
+            found = await self._flights.join(
+                key, digest, lambda flight: self._look_up(flight, key, load, one_off=one_off)
+            )
+        self._use.looked_up(key, found.features, extracted=found.source == EXTRACTED, one_off=one_off)
+        return found
 
     async def prefetch(self, names: Sequence[FeatureName]) -> int:
         loaded = 0

@@ -25,6 +25,7 @@ from timbre_server.voicecache.shared_tier import SharedTier
 from timbre_server.voicecache.storage import HostStorage
 from timbre_server.voicecache.tier import Tier
 from timbre_server.voicecache.tiered import TieredFeatureCache
+from timbre_server.voicecache.voice_use import VoiceUse
 
 
 def features_of(digest: str) -> Features:
@@ -56,13 +57,13 @@ class GatedEngine:
 
 
 class Recorder:
-    """Counts what the parts of a cache tell."""
+    """Counts what the parts of a cache tell, and keeps what they let it watch."""
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
-
-    def voice_looked_up(self, tier: str, *, hit: bool) -> None:
-        self.events[f"{tier} {'hit' if hit else 'miss'}"] += 1
+        self.lookups: dict[str, tuple[Callable[[], int], Callable[[], int]]] = {}
+        self.hit_ratio: Callable[[], float] = float
+        self.working_set_bytes: Callable[[], float] = float
 
     def voice_evicted(self, tier: str, cause: str) -> None:
         self.events[f"{tier} {cause}"] += 1
@@ -74,7 +75,16 @@ class Recorder:
         self, tier: str, held_bytes: Callable[[], float], capacity_bytes: Callable[[], float]
     ) -> None: ...
 
-    def watch_voice_lookups(self, tier: str, hits: Callable[[], int], misses: Callable[[], int]) -> None: ...
+    def watch_voice_lookups(self, tier: str, hits: Callable[[], int], misses: Callable[[], int]) -> None:
+        self.lookups[tier] = hits, misses
+
+    def watch_voice_use(self, hit_ratio: Callable[[], float], working_set_bytes: Callable[[], float]) -> None:
+        self.hit_ratio, self.working_set_bytes = hit_ratio, working_set_bytes
+
+    def looked_up(self, tier: str) -> tuple[int, int]:
+        """Hits and misses of a tier."""
+        hits, misses = self.lookups[tier]
+        return hits(), misses()
 
 
 @dataclass
@@ -131,6 +141,7 @@ def a_pod(
         engine,
         memory=MemoryTiers(host, device),
         shared=None if shared is None else SharedTier(shared, DESCRIPTOR, observer=recorder),
+        use=VoiceUse(recorder),
         observer=recorder,
     )
     return Pod(cache, engine, recorder, host, device, shared)

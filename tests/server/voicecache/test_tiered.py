@@ -21,6 +21,22 @@ async def test_the_second_look_up_hits() -> None:
     assert (pod.host.hits, pod.host.misses, pod.recorder.events) == (1, 1, {"extracted": 1})
 
 
+async def test_the_share_of_look_ups_without_an_extraction_is_told() -> None:
+    pod = a_pod()
+    for digest in "aab":
+        await pod.ask(digest)
+    await pod.ask("c", one_off=True)
+    assert pod.recorder.hit_ratio() == 1 / 4
+
+
+async def test_the_working_set_is_that_of_voices_that_come_again() -> None:
+    pod = a_pod()
+    for number in range(200):
+        await pod.ask("ab"[number % 2])
+        await pod.ask(f"one-off {number}", one_off=True)
+    assert 2 * ENTRY_BYTES <= pod.recorder.working_set_bytes() <= 2.1 * ENTRY_BYTES
+
+
 async def test_callers_at_once_share_one_extraction_and_one_object() -> None:
     pod = a_pod()
     found = await asyncio.gather(*(pod.find("a") for _ in range(20)))
