@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 import redis.exceptions
+from redis.asyncio.sentinel import MasterNotFoundError
 
 from timbre_server.errors import RegistryFull, StoreUnavailable, Unavailable
 
@@ -32,6 +33,7 @@ _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (redis.exceptions.AuthorizationError, "the voice store refuses this server's credentials"),
     (redis.exceptions.NoPermissionError, "the voice store does not allow this server's user to do that"),
     (redis.exceptions.ReadOnlyError, "the voice store is a read-only replica now; try again once a master is found"),
+    (MasterNotFoundError, "the voice store has no master at the moment; try again"),
     (redis.exceptions.MasterDownError, "the voice store is a replica that has lost its master; try again"),
     (redis.exceptions.ClusterDownError, "the voice store's cluster is down; try again"),
     (redis.exceptions.RedisClusterException, "the voice store's cluster cannot be reached; try again"),
