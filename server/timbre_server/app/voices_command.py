@@ -21,13 +21,12 @@ from timbre_server.app.voices_import import ImportRules, Tally, VoicesImport
 from timbre_server.app.wiring import build_engine
 from timbre_server.audio.decoding import DecodeLimits, RecordingDecoder
 from timbre_server.engine.speaker.lazy import LazySpeakerVerifier
-from timbre_server.errors import ConfigurationError, NotFound, TimbreError
-from timbre_server.ports import VoiceStore
+from timbre_server.errors import ConfigurationError, NotFound, StoreUnavailable, TimbreError
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.recordings import RecordingIntake
 from timbre_server.settings import Settings
+from timbre_server.store.bulk_voices import BulkVoiceStore
 from timbre_server.store.link import RedisLink
-from timbre_server.store.redis_voices import RedisVoiceStore
 
 EXIT_FAILED: Final = 1
 """Something could not be done; what could be done was."""
@@ -120,7 +119,7 @@ async def _run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[VoiceStore]:
+async def _store(settings: Settings) -> AsyncIterator[BulkVoiceStore]:
     """The registry, with more patience than a request has."""
     patience = settings.redis.write_timeout_seconds
     patient = {
@@ -130,12 +129,14 @@ async def _store(settings: Settings) -> AsyncIterator[VoiceStore]:
     }
     link = RedisLink(settings.redis.model_copy(update=patient))
     try:
-        yield RedisVoiceStore(link, ServiceKeys(settings.scope))
+        if not await link.start():
+            raise StoreUnavailable("Redis does not answer at TIMBRE_REDIS__URL")
+        yield BulkVoiceStore(link, ServiceKeys(settings.scope))
     finally:
         await link.close()
 
 
-async def _import(arguments: argparse.Namespace, settings: Settings, store: VoiceStore) -> int:
+async def _import(arguments: argparse.Namespace, settings: Settings, store: BulkVoiceStore) -> int:
     archive = await asyncio.to_thread(read_archive, arguments.place)
     limits = DecodeLimits(max_bytes=settings.voices.max_upload_bytes, max_seconds=settings.voices.max_reference_seconds)
     decoder = RecordingDecoder(limits, max_children=settings.voices.decoder_processes)
@@ -168,7 +169,7 @@ async def _import(arguments: argparse.Namespace, settings: Settings, store: Voic
     return EXIT_FAILED if work.tally.problems else 0
 
 
-async def _export(arguments: argparse.Namespace, store: VoiceStore) -> int:
+async def _export(arguments: argparse.Namespace, store: BulkVoiceStore) -> int:
     progress = Progress(None, "voices")
     try:
         tally = await export_voices(store, arguments.tenant, arguments.place, progress)
@@ -178,7 +179,7 @@ async def _export(arguments: argparse.Namespace, store: VoiceStore) -> int:
     return EXIT_FAILED if tally.problems else 0
 
 
-async def _list(arguments: argparse.Namespace, store: VoiceStore) -> int:
+async def _list(arguments: argparse.Namespace, store: BulkVoiceStore) -> int:
     try:
         voices, more = await store.voices(arguments.tenant, after=arguments.after, limit=arguments.limit)
     except NotFound as error:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from timbre_server.app.progress import Progress
 from timbre_server.app.voice_archive import Archive, ConsentEntry, Entry, History, Problem
@@ -30,13 +30,27 @@ BATCH: Final = 32
 would gain nothing; and 32 recordings of 30 s are 46 MB at most."""
 
 T = TypeVar("T")
+
+
+class ManyVoices(VoiceStore, Protocol):
+    """A registry that takes many voices in one round trip."""
+
+    async def add_voices(self, voices: Sequence[tuple[VoiceRecord, bytes]]) -> Sequence[bool]:
+        """As ``add_voice`` for each, with its recording; False in the place of those whose id is taken."""
+        ...
+
+    async def restore_voices(self, voices: Sequence[tuple[VoiceRecord, bytes]]) -> Sequence[bool]:
+        """As ``restore_voice`` for each."""
+        ...
+
+
 Refusal = RequestRejected | NotFound | OSError
 """What is wrong with one voice, and stops no other."""
 
 
 @dataclass
 class Tally:
-    """What has been done so far; true at every moment, so it can be told after Ctrl-C."""
+    """What has been done so far, to be told after Ctrl-C too; what was on its way then may have been done as well."""
 
     stored: int = 0
     present: int = 0
@@ -90,7 +104,7 @@ class VoicesImport:
         rules: ImportRules,
         *,
         tenant: str,
-        store: VoiceStore,
+        store: ManyVoices,
         decoder: Decoder,
         consents: ConsentService,
         progress: Progress,
@@ -142,7 +156,7 @@ class VoicesImport:
         missing = [wanted for wanted in every if not _is_there(wanted)]
         self._progress.step(len(entries) - len(missing))
         prepare = [(wanted.entry, partial(self._prepared, wanted, consent_id)) for wanted in missing]
-        await self._each([(done.wanted.entry, partial(self._put, done)) for done in await self._each(prepare)])
+        await self._put(await self._each(prepare))
         tally.present += len(entries) - (tally.settled - before)
 
     async def _each(self, works: Sequence[tuple[Entry, Callable[[], Awaitable[T]]]]) -> list[T]:
@@ -227,14 +241,15 @@ class VoicesImport:
             **history.model_dump(),
         )
 
-    async def _put(self, prepared: _Prepared) -> None:
-        wanted, voice = prepared.wanted, prepared.voice
-        if wanted.entry.history is not None:
-            stored = await self._store.restore_voice(voice, prepared.flac)
-            self.tally.stored += stored  # not around the await: others count meanwhile
-        elif wanted.known is None:
-            await self._store.add_voice(voice, prepared.flac)
-            self.tally.stored += 1
+    async def _put(self, prepared: Sequence[_Prepared]) -> None:
+        """Those that are not there yet."""
+        new = [(one.voice, one.flac) for one in prepared if one.wanted.known is None and not one.wanted.entry.history]
+        old = [(one.voice, one.flac) for one in prepared if one.wanted.entry.history]
+        # Counted after each await: around it, others could count meanwhile.
+        added = await self._store.add_voices(new)
+        self.tally.stored += sum(added)
+        restored = await self._store.restore_voices(old)
+        self.tally.stored += sum(restored)
 
     async def _read(self, audio: Path) -> bytes:
         """The file, unless it is larger than an upload may be."""
