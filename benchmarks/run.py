@@ -27,6 +27,9 @@ ROWS = {
     "first-audio": "benchmarks.server_rows:first_audio",
     "quality": "benchmarks.quality_row:quality",
     "overhead": "benchmarks.overhead_row:overhead",
+    "hit": "benchmarks.hit_row:hit",
+    "codec": "benchmarks.codec_row:codec",
+    "eviction": "benchmarks.eviction_row:eviction",
 }
 NUMBERS = {
     "1": "hit",

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import xxhash
@@ -43,6 +44,11 @@ _DTYPES: Final = {word: np.dtype(name).newbyteorder("<") for name, word in _WORD
 
 _HALF: Final = "F16"
 
+_HALF_MAX: Final = float(np.finfo(np.float16).max)
+
+_LAYOUTS: Final = 64
+"""How many headers are remembered, written and parsed: an encoder has one, or one for each length of reference."""
+
 _LENGTH_BYTES: Final = 8
 """safetensors begins with the length of its header as 64 bits, little endian."""
 
@@ -65,25 +71,18 @@ class CorruptFeatures(Exception):
 
 
 def encode(features: Features, *, key: str, float16: bool = False) -> bytes:
-    """Features as a safetensors file; ``float16`` stores float32 arrays in half the size, where no value overflows.
+    """Features as a safetensors file; ``float16`` stores float32 arrays in half the size, those in whose range they are.
 
     Raises:
         ValueError: an array has a type that the format lacks.
     """
     # The widest types first, as safetensors itself does: each array then lies at a multiple of its item's size.
     arrays = sorted(
-        ((name, _stored(array, float16=float16)) for name, array in features.items()),
+        [(name, _stored(array, float16=float16)) for name, array in features.items()],
         key=lambda item: (-item[1].itemsize, item[0]),
     )
-    begin, entries = 0, []
-    for name, array in arrays:
-        end = begin + array.nbytes
-        place = {"dtype": _word(array), "shape": array.shape, "data_offsets": (begin, end)}
-        entries.append(f",{json.dumps(name)}:{json.dumps(place, separators=(',', ':'))}")
-        begin = end
-    metadata = f'","schema":"{SCHEMA_VERSION}","key":{json.dumps(key)}}}'
-    covered = (metadata + "".join(entries) + "}").encode()
-    header_bytes = len(_BEFORE_CHECKSUM) + _CHECKSUM_DIGITS + len(covered)
+    covered = _metadata(key) + _table(tuple([(name, array.dtype, array.shape) for name, array in arrays]))
+    header_bytes = _COVERED_FROM - _LENGTH_BYTES + len(covered)
     padding_bytes = -header_bytes % _ALIGNMENT_BYTES
     covered += b" " * padding_bytes
     header_bytes += padding_bytes
@@ -106,35 +105,49 @@ def decode(blob: Blob, *, key: str, spec: Mapping[str, TensorSpec]) -> Features:
     header_bytes = _header_bytes(view)
     _check_sum(view, header_bytes)
     data_at = _LENGTH_BYTES + header_bytes
-    header = _parsed(bytes(view[_LENGTH_BYTES:data_at]))
-    _check_metadata(header.pop("__metadata__", None), key)
-    if header.keys() != spec.keys():
-        raise CorruptFeatures("other arrays than this encoder's")
-    places = {name: _place(header[name], spec[name]) for name in spec}
-    _check_tiling([place for _, _, place in places.values()], len(view) - data_at)
-    return {
-        name: _array(view[data_at + begin : data_at + end], dtype, shape, spec[name])
-        for name, (dtype, shape, (begin, end)) in places.items()
-    }
+    metadata, covered = _metadata(key), bytes(view[_COVERED_FROM:data_at])
+    if not covered.startswith(metadata):
+        raise CorruptFeatures("another schema, or the features of another key")
+    places, data_bytes = _places(covered[len(metadata) :], tuple(spec.items()))
+    if len(view) - data_at != data_bytes:
+        raise CorruptFeatures("more or less data than the arrays take")
+    return {name: _array(view[data_at:], place) for name, place in places.items()}
 
 
-_Place = tuple["np.dtype[Any]", tuple[int, ...], tuple[int, int]]
+class _Place(NamedTuple):
+    """What is known of one array without its bytes."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+    widened: bool
+    """Whether it is float16 where the encoder's is float32."""
 
 
-def _word(array: Array) -> str:
-    word = _WORDS.get(array.dtype.name)
-    if word is None:
-        raise ValueError(f"features of type {array.dtype.name} cannot be stored")
-    return word
+def _metadata(key: str) -> bytes:
+    return f'","schema":"{SCHEMA_VERSION}","key":{json.dumps(key)}}}'.encode()
+
+
+@lru_cache(_LAYOUTS)
+def _table(layout: tuple[tuple[str, np.dtype[Any], tuple[int, ...]], ...]) -> bytes:
+    """The header from behind the metadata to its closing brace."""
+    begin, entries = 0, []
+    for name, dtype, shape in layout:
+        word = _WORDS.get(dtype.name)
+        if word is None:
+            raise ValueError(f"features of type {dtype.name} cannot be stored")
+        end = begin + math.prod(shape) * dtype.itemsize
+        place = {"dtype": word, "shape": shape, "data_offsets": (begin, end)}
+        entries.append(f",{json.dumps(name)}:{json.dumps(place, separators=(',', ':'))}")
+        begin = end
+    return ("".join(entries) + "}").encode()
 
 
 def _stored(array: Array, *, float16: bool) -> Array:
     made = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-    if float16 and made.dtype == np.float32:
-        with np.errstate(over="ignore"):
-            half = made.astype(np.float16)
-        if np.array_equal(np.isfinite(half), np.isfinite(made)):
-            return half
+    if float16 and made.dtype == np.float32 and made.size and made.min() >= -_HALF_MAX and made.max() <= _HALF_MAX:
+        return made.astype(np.float16)  # NaN is within no range: such an array stays as it is
     return made
 
 
@@ -155,21 +168,22 @@ def _check_sum(view: memoryview, header_bytes: int) -> None:
         raise CorruptFeatures("the checksum differs")
 
 
-def _parsed(header: bytes) -> dict[str, Any]:
+@lru_cache(_LAYOUTS)
+def _places(table: bytes, spec: tuple[tuple[str, TensorSpec], ...]) -> tuple[Mapping[str, _Place], int]:
+    """Where each array of the spec lies, and how many bytes they take together."""
     try:
-        parsed = json.loads(header)
+        entries = json.loads(b"{" + table.removeprefix(b","))
     except (ValueError, RecursionError) as error:
         raise CorruptFeatures("the header is not JSON") from error
-    if not isinstance(parsed, dict):
-        raise CorruptFeatures("the header is not an object")
-    return parsed
-
-
-def _check_metadata(metadata: object, key: str) -> None:
-    if not isinstance(metadata, dict) or metadata.get("schema") != str(SCHEMA_VERSION):
-        raise CorruptFeatures("another schema")
-    if metadata.get("key") != key:
-        raise CorruptFeatures("the features of another key")
+    if not isinstance(entries, dict) or entries.keys() != {name for name, _ in spec}:
+        raise CorruptFeatures("other arrays than this encoder's")
+    places = {name: _place(entries[name], expected) for name, expected in spec}
+    data_bytes = 0
+    for place in sorted(places.values(), key=lambda place: (place.begin, place.end)):
+        if place.begin != data_bytes:
+            raise CorruptFeatures("arrays overlap or leave a gap in which something could hide")
+        data_bytes = place.end
+    return places, data_bytes
 
 
 def _place(entry: object, spec: TensorSpec) -> _Place:
@@ -178,33 +192,23 @@ def _place(entry: object, spec: TensorSpec) -> _Place:
             pass
         case _:
             raise CorruptFeatures("an array without type, shape and place")
-    if word != _WORDS.get(spec.dtype) and not (word == _HALF and spec.dtype == "float32"):
+    widened = word == _HALF and spec.dtype == "float32"
+    if word != _WORDS.get(spec.dtype) and not widened:
         raise CorruptFeatures("an array of another type")
     if len(shape) != len(spec.dims) or not all(map(_fits, shape, spec.dims)):
         raise CorruptFeatures("an array of another shape")
     if end - begin != math.prod(shape) * _DTYPES[word].itemsize:
         raise CorruptFeatures("an array whose size is not that of its shape")
-    return _DTYPES[word], tuple(shape), (begin, end)
+    return _Place(_DTYPES[word], tuple(shape), begin, end, widened)
 
 
 def _fits(size: object, dim: int | None) -> bool:
     return type(size) is int and size >= 0 and (dim is None or size == dim)
 
 
-def _check_tiling(places: list[tuple[int, int]], data_bytes: int) -> None:
-    """Arrays lie one behind the other: no gap in which something hides, no overlap, nothing beyond the end."""
-    at = 0
-    for begin, end in sorted(places):
-        if begin != at:
-            raise CorruptFeatures("arrays overlap or leave a gap")
-        at = end
-    if at != data_bytes:
-        raise CorruptFeatures("more or less data than the arrays take")
-
-
-def _array(piece: memoryview, dtype: np.dtype[Any], shape: tuple[int, ...], spec: TensorSpec) -> Array:
-    array = np.frombuffer(piece, dtype).reshape(shape)
-    if dtype.name != spec.dtype:
-        array = array.astype(spec.dtype)
+def _array(data: memoryview, place: _Place) -> Array:
+    array = np.frombuffer(data[place.begin : place.end], place.dtype).reshape(place.shape)
+    if place.widened:
+        array = array.astype(np.float32)
     array.flags.writeable = False
     return array

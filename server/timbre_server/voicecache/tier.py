@@ -13,6 +13,7 @@ from timbre_server.domain.voice import Features
 from timbre_server.voicecache.ghosts import GhostHits, Ghosts
 from timbre_server.voicecache.leases import Callback, Entry, Lease, Leavers, lease_on
 from timbre_server.voicecache.order import EvictionOrder
+from timbre_server.voicecache.sieve import MAX_MARKS
 from timbre_server.voicecache.storage import FeatureStorage, StorageFull
 
 __all__ = ["CAPACITY", "ERASED", "GhostHits", "Lease", "Tier", "TierObserver"]
@@ -106,7 +107,8 @@ class Tier:
             self._ghosts.missed(key)
             lock.release()
             return None
-        entry.visited = True
+        if entry.marks < MAX_MARKS:
+            entry.marks += 1
         entry.users += 1
         self.hits += 1
         lock.release()
