@@ -27,13 +27,16 @@ UNHURRIED = {
 """For tests of what is promised rather than of how fast: a busy machine fails none of them."""
 
 
+def unhurried(server: RedisServer) -> RedisSettings:
+    """Settings that lead to one plain server, in no hurry."""
+    return RedisSettings(url=server.url).model_copy(update=UNHURRIED)
+
+
 def redis_settings(topology: str, request: pytest.FixtureRequest) -> RedisSettings:
     """Settings that lead to the server of a fixture, in no hurry."""
     if topology == "redis":
-        server: RedisServer = request.getfixturevalue("redis_server")
-        settings = RedisSettings(url=server.url)
-    else:
-        settings = request.getfixturevalue(f"redis_{topology}").settings
+        return unhurried(request.getfixturevalue("redis_server"))
+    settings: RedisSettings = request.getfixturevalue(f"redis_{topology}").settings
     return settings.model_copy(update=UNHURRIED)
 
 

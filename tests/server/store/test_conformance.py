@@ -9,11 +9,10 @@ from dataclasses import replace
 import pytest
 
 from tests.redis_server import RedisServer
-from tests.server.store.registries import TOPOLOGIES, UNHURRIED, a_consent, a_voice, linked, opened
+from tests.server.store.registries import TOPOLOGIES, a_consent, a_voice, linked, opened, unhurried
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import ConsentNotFound, InvalidValue, RegistryFull, VoiceNotFound
 from timbre_server.ports import VoiceName, VoiceStore
-from timbre_server.settings import RedisSettings
 from timbre_server.store import InMemoryVoiceStore
 from timbre_server.store.redis_voices import RedisVoiceStore
 
@@ -35,7 +34,7 @@ async def small_store(request: pytest.FixtureRequest, scope: str) -> AsyncIterat
     request.getfixturevalue("redis_server")  # skips where there is none
     server = RedisServer("--maxmemory", "5mb", "--maxmemory-policy", "volatile-lru")
     try:
-        async with linked(RedisSettings(url=server.url).model_copy(update=UNHURRIED)) as link:
+        async with linked(unhurried(server)) as link:
             yield RedisVoiceStore(link, ServiceKeys(scope))
     finally:
         server.close()
