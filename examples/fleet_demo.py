@@ -119,7 +119,7 @@ def main() -> None:
         pods = [stack.enter_context(LocalServer(settings(redis, name))) for name in PODS]
         print(f"  ready after {', '.join(f'{pod.seconds_to_ready:.1f} s' for pod in pods)}")
         print(f"\n  {'pod':<6}{'voice came from':<18}{'its features took':>18}{'whole answer':>15}")
-        unheard = base64.b64encode(HER.read_bytes()).decode()
+        unheard = base64.b64encode(HIM.read_bytes()).decode()
         show("a", speak(pods[0], "alloy", reference_audio=unheard))
         voice = enrol(pods[0], HER)
         for name, pod in zip(PODS, pods, strict=True):

@@ -9,6 +9,7 @@ LIVE_PATH: Final = "/livez"
 READY_PATH: Final = "/readyz"
 METRICS_PATH: Final = "/metrics"
 DRAIN_PATH: Final = "/drain"
+CACHE_PATH: Final = "/cache"
 
 SPEECH_PATH: Final = "/v1/audio/speech"
 MODELS_PATH: Final = "/v1/models"

@@ -1,10 +1,10 @@
-"""The admin port: is the process alive, is it ready, what are its metrics, and please drain."""
+"""The admin port: is the process alive, is it ready, what are its metrics, what does it hold, and please drain."""
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -27,6 +27,8 @@ class AdminHooks:
     """The metrics in Prometheus' text format."""
     drain: Callable[[], None]
     """Begins the drain; idempotent."""
+    cache: Callable[[], Mapping[str, object]]
+    """What the voice cache holds and how fresh it is, for people; the metrics say the same to programs."""
     token: str | None = None
     """Who shows it may write from anywhere; without one, writes need loopback."""
 
@@ -57,11 +59,15 @@ def create_admin(lifecycle: Lifecycle, hooks: AdminHooks) -> Starlette:
         hooks.drain()
         return JSONResponse({"status": lifecycle.state, "in_flight": lifecycle.in_flight}, status_code=202)
 
+    async def cache(_: Request) -> Response:
+        return JSONResponse(dict(hooks.cache()))
+
     return Starlette(
         routes=[
             Route(paths.LIVE_PATH, live),
             Route(paths.READY_PATH, ready),
             Route(paths.METRICS_PATH, metrics),
+            Route(paths.CACHE_PATH, cache),
             Route(paths.DRAIN_PATH, drain, methods=["POST"]),
         ]
     )

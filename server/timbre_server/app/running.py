@@ -60,6 +60,7 @@ class Process:
                 health=self._parts.health,
                 exposition=metrics.exposition,
                 drain=self._begin_drain,
+                cache=self._parts.cache_report,
                 token=_admin_token(settings),
             ),
         )
@@ -94,6 +95,8 @@ class Process:
 
     async def _start(self, parts: Parts, listeners: list[Listener]) -> None:
         await parts.start()
+        self._lifecycle.warm("loading the voices that are asked for most")
+        await parts.warm(self._lifecycle.warming)
         # What was made until now lives as long as the process. A full collection that looks at all of it stops the
         # loop for 46 ms (measured with the embedded engine), one that does not for 4 us.
         gc.collect()

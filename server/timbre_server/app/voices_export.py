@@ -42,8 +42,9 @@ async def export_voices(store: VoiceStore, tenant: str, folder: Path, progress: 
         async for voice in _every(store.voices, tenant):
             voices.append(await _voice(store, voice, folder, tally))
             progress.step()
-        _write(folder / CONSENTS, "".join(consents).encode())
-        _write(folder / MANIFEST, "".join(voices).encode())
+        # Lists are newest first; oldest first, an import gives them the same order again.
+        _write(folder / CONSENTS, "".join(reversed(consents)).encode())
+        _write(folder / MANIFEST, "".join(reversed(voices)).encode())
     except OSError as error:
         raise ConfigurationError(f"the folder cannot be written: {error.strerror}") from error
     return tally

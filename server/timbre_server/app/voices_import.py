@@ -19,11 +19,19 @@ from timbre_server.app.progress import Progress
 from timbre_server.app.voice_archive import Archive, ConsentEntry, Entry, History, Problem
 from timbre_server.audio.flac import to_flac
 from timbre_server.domain.voice import Reference, VoiceRecord
-from timbre_server.errors import AudioUnreadable, ConsentNotFound, InvalidValue, NotFound, RequestRejected
+from timbre_server.errors import (
+    AudioTooLarge,
+    AudioUnreadable,
+    ConsentNotFound,
+    InvalidValue,
+    NotFound,
+    RequestRejected,
+)
 from timbre_server.ports import VoiceName, VoiceStore
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.names import VOICE_PREFIX, checked_name
 from timbre_server.service.recordings import Decoder, RecordingIntake
+from timbre_server.settings import MIB
 
 BATCH: Final = 32
 """Voices that are looked up, prepared and stored together.  Decoding 32 takes seconds, storing them milliseconds, so more
@@ -50,7 +58,7 @@ Refusal = RequestRejected | NotFound | OSError
 
 @dataclass
 class Tally:
-    """What has been done so far, to be told after Ctrl-C too; what was on its way then may have been done as well."""
+    """What has been done so far, to be told after Ctrl-C too."""
 
     stored: int = 0
     present: int = 0
@@ -242,23 +250,33 @@ class VoicesImport:
         )
 
     async def _put(self, prepared: Sequence[_Prepared]) -> None:
-        """Those that are not there yet."""
+        """Stores what is not there yet.  Whoever is cancelled here knows what was stored: a write takes 2 s at most."""
+        writing = asyncio.create_task(self._write(prepared), name="write-voices")
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            writing.exception()  # seen; the cancellation says more
+            raise
+
+    async def _write(self, prepared: Sequence[_Prepared]) -> None:
         new = [(one.voice, one.flac) for one in prepared if one.wanted.known is None and not one.wanted.entry.history]
         old = [(one.voice, one.flac) for one in prepared if one.wanted.entry.history]
-        # Counted after each await: around it, others could count meanwhile.
-        added = await self._store.add_voices(new)
-        self.tally.stored += sum(added)
-        restored = await self._store.restore_voices(old)
-        self.tally.stored += sum(restored)
+        self.tally.stored += sum(await self._store.add_voices(new))
+        self.tally.stored += sum(await self._store.restore_voices(old))
 
     async def _read(self, audio: Path) -> bytes:
-        """The file, unless it is larger than an upload may be."""
+        """The file.  Raises: AudioTooLarge, before more of it is read than an upload may have; OSError."""
+        most = self._rules.max_upload_bytes
 
         def read() -> bytes:
             with audio.open("rb") as file:
-                return file.read(self._rules.max_upload_bytes + 1)
+                return file.read(most + 1)
 
-        return await asyncio.to_thread(read)  # one byte too many is the decoder's to refuse
+        data = await asyncio.to_thread(read)
+        if len(data) > most:
+            raise AudioTooLarge(f"The recording is larger than {most / MIB:g} MiB.")
+        return data
 
 
 def _is_there(wanted: _Wanted) -> bool:

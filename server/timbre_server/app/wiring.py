@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import ASGIApp
 
-from timbre_server.api.application import ApiOptions, Services, create_api
+from timbre_server.api.application import DEFAULT_TENANT, ApiOptions, Services, create_api
 from timbre_server.app.observers import QueueObserver
+from timbre_server.app.registries import Registry, build_registry
+from timbre_server.app.tiers import FeatureTiers, build_tiers
 from timbre_server.audio.decoding import DecodeLimits, RecordingDecoder
 from timbre_server.batching import BatchingDispatcher, Limits
 from timbre_server.engine.speaker.lazy import LazySpeakerVerifier
 from timbre_server.engine.worker import ThreadEngineWorker
 from timbre_server.errors import ConfigurationError
-from timbre_server.ports import Engine
+from timbre_server.ports import Engine, VoiceName
 from timbre_server.service.casting import Casting
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
@@ -27,10 +30,9 @@ from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.service.recordings import RecordingIntake
 from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
+from timbre_server.service.warmup import WarmUp
 from timbre_server.settings import EngineSettings, Settings, VoicesSettings
-from timbre_server.store import AloneFleet, InMemoryVoiceStore
 from timbre_server.telemetry.metrics import Metrics
-from timbre_server.voicecache import HostFeatureCache
 
 ENCODER_THREADS: Final = 2
 """Encoding takes 1 % of playing time (benchmarks/audio_codecs.py): two threads keep up with 100 streams each."""
@@ -53,9 +55,12 @@ class Parts:
     dispatcher: BatchingDispatcher
     encoders: ThreadPoolExecutor
     decoder: RecordingDecoder
+    registry: Registry
+    tiers: FeatureTiers
+    warm_up: WarmUp | None
 
     async def start(self) -> None:
-        """Loads the engine, and sees meanwhile whether recordings can be decoded here.
+        """Loads the engine, and sees meanwhile whether recordings can be decoded here and who else is there.
 
         Raises:
             ConfigurationError: one of them can never work here.
@@ -64,7 +69,18 @@ class Parts:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self.worker.start())
             starting.create_task(self.decoder.check_ready())
+            starting.create_task(self.registry.start())
         await self.dispatcher.start()
+        self.tiers.start()
+
+    async def warm(self, progress: Callable[[str], None]) -> None:
+        """Loads the voices that will be asked for; ``progress`` is told in a sentence how far it is."""
+        if self.warm_up is not None:
+            await self.warm_up.run(progress)
+
+    def cache_report(self) -> Mapping[str, object]:
+        """What the voice cache holds and how fresh it is."""
+        return {**self.tiers.report(), **self.registry.report()}
 
     def health(self) -> str | None:
         """None while all is well, else why only a restart helps."""
@@ -73,6 +89,8 @@ class Parts:
     async def stop(self) -> None:
         """Ends everything that runs.  Idempotent."""
         await self.dispatcher.stop()
+        await self.tiers.stop()
+        await self.registry.stop()
         await self.worker.stop()
         self.encoders.shutdown(wait=False, cancel_futures=True)
 
@@ -85,10 +103,14 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
     """
     engine = build_engine(settings.engine)
     worker = ThreadEngineWorker(engine)
-    dispatcher = _build_dispatcher(settings, worker, metrics)
+    observer = QueueObserver(metrics)
+    dispatcher = _build_dispatcher(settings, worker, metrics, observer)
+    registry = build_registry(settings, metrics)
+    tiers = build_tiers(engine.descriptor, dispatcher, registry.shared, settings.voice_cache, metrics)
+    observer.relief = tiers.out_of_memory
     encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="timbre-encoder")
     decoder = _build_decoder(settings.voices)
-    services = _build_services(settings, engine, dispatcher, decoder, metrics)
+    services = _build_services(settings, engine, dispatcher, decoder, registry=registry, tiers=tiers)
     api = create_api(
         services,
         lifecycle=lifecycle,
@@ -100,7 +122,8 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
             send_timeout_seconds=settings.http.send_timeout_seconds,
         ),
     )
-    return Parts(api, engine.descriptor.name, worker, dispatcher, encoders, decoder)
+    warm_up = _build_warm_up(settings, registry, tiers)
+    return Parts(api, engine.descriptor.name, worker, dispatcher, encoders, decoder, registry, tiers, warm_up)
 
 
 def build_engine(settings: EngineSettings) -> Engine:
@@ -120,7 +143,9 @@ def build_engine(settings: EngineSettings) -> Engine:
     return engine
 
 
-def _build_dispatcher(settings: Settings, worker: ThreadEngineWorker, metrics: Metrics) -> BatchingDispatcher:
+def _build_dispatcher(
+    settings: Settings, worker: ThreadEngineWorker, metrics: Metrics, observer: QueueObserver
+) -> BatchingDispatcher:
     descriptor, wanted = worker.descriptor, settings.batching.max_batch_size
     dispatcher = BatchingDispatcher(
         worker,
@@ -132,7 +157,7 @@ def _build_dispatcher(settings: Settings, worker: ThreadEngineWorker, metrics: M
             max_encode_batch=descriptor.max_encode_batch,
         ),
         max_pending_seconds=settings.batching.max_pending_seconds,
-        observer=QueueObserver(metrics),
+        observer=observer,
     )
     metrics.watch_queue(lambda: dispatcher.pending_requests, lambda: dispatcher.pending_work_seconds)
     return dispatcher
@@ -143,15 +168,31 @@ def _build_decoder(settings: VoicesSettings) -> RecordingDecoder:
     return RecordingDecoder(limits, max_children=settings.decoder_processes)
 
 
-def _build_services(
-    settings: Settings, engine: Engine, dispatcher: BatchingDispatcher, decoder: RecordingDecoder, metrics: Metrics
-) -> Services:
-    fleet = AloneFleet(settings.pod or "alone")
-    store = InMemoryVoiceStore(settings.voices.max_stored_bytes, fleet)
-    cache = HostFeatureCache(
-        engine.descriptor, dispatcher, max_bytes=settings.voice_cache.host_max_bytes, observer=metrics
+def _build_warm_up(settings: Settings, registry: Registry, tiers: FeatureTiers) -> WarmUp | None:
+    """None for a server that runs alone: there is nothing to load that it does not have."""
+    if registry.heat is None:
+        return None
+    cache = settings.voice_cache
+    return WarmUp(
+        store=registry.store,
+        features=tiers.cache,
+        heat=registry.heat,
+        voices=cache.warmup_voices,
+        listed=[VoiceName(DEFAULT_TENANT, voice_id) for voice_id in cache.warmup_list],
+        deadline_seconds=cache.warmup_deadline_seconds,
     )
-    metrics.watch_voice_cache("host", lambda: cache.held_bytes, lambda: settings.voice_cache.host_max_bytes)
+
+
+def _build_services(
+    settings: Settings,
+    engine: Engine,
+    dispatcher: BatchingDispatcher,
+    decoder: RecordingDecoder,
+    *,
+    registry: Registry,
+    tiers: FeatureTiers,
+) -> Services:
+    store, cache = registry.store, tiers.cache
     intake = RecordingIntake(decoder, min_voiced_seconds=engine.descriptor.min_voiced_seconds)
     require_consent = settings.voices.require_consent
     consents = ConsentService(
@@ -160,7 +201,7 @@ def _build_services(
     erasure = Erasure(
         store=store,
         features=cache,
-        fleet=fleet,
+        fleet=registry.fleet,
         clock=time.time,
         timeout_seconds=settings.freshness.erasure_timeout_seconds,
     )
@@ -174,8 +215,14 @@ def _build_services(
         consents=consents,
         clock=time.time,
     )
-    casting = Casting(engine=engine, store=store, features=cache, intake=intake, require_consent=require_consent)
+    casting = Casting(
+        engine=engine, store=store, features=cache, intake=intake, heat=registry.heat, require_consent=require_consent
+    )
     speech = SpeechService(
-        engine=engine, dispatcher=dispatcher, casting=casting, max_input_chars=settings.speech.max_input_chars
+        engine=engine,
+        dispatcher=dispatcher,
+        casting=casting,
+        max_input_chars=settings.speech.max_input_chars,
+        waiting_budget=registry.request_budget,
     )
     return Services(speech, voices, consents, ModelCatalogue(engine.descriptor))

@@ -50,9 +50,13 @@ class Erasure:
 
     async def delete(self, tenant: str, voice_id: str) -> ErasureReceipt:
         """Erases the voice, its recording and its features, here and on every pod.  Raises: VoiceNotFound."""
+        # Before and after: before, to count what there is before the other pods hear of it and remove it too; after,
+        # because a pod that has not heard of it may have published in between.
+        before = await self.forget_everywhere((await self._store.voice(tenant, voice_id)).digest)
         deletion = await self._store.delete_voice(tenant, voice_id)
-        shared = await self.forget_everywhere(deletion.record.digest)
+        after = await self.forget_everywhere(deletion.record.digest)
         pods = await self._fleet.acknowledged(deletion.entry, timeout_seconds=self._timeout_seconds)
+        shared = None if after is None else (before or 0) + after
         return ErasureReceipt(deletion.record, int(self._clock()), shared, pods)
 
     async def forget_everywhere(self, digest: str) -> int | None:

@@ -47,9 +47,14 @@ class Lifecycle:
         return self.state in {State.DRAINING, State.STOPPED}
 
     def warm(self, reason: str) -> None:
-        """Starting is over, warming begins."""
-        assert self.state is State.STARTING
-        self.state, self.reason = State.WARMING, reason
+        """Starting is over, warming begins; a drain that has begun is not undone."""
+        if not self.closing:
+            self.state, self.reason = State.WARMING, reason
+
+    def warming(self, reason: str) -> None:
+        """How far the warming is; a drain that has begun keeps its own reason."""
+        if self.state is State.WARMING:
+            self.reason = reason
 
     def become_ready(self) -> None:
         """Requests are served from now on; a drain that has begun is not undone."""

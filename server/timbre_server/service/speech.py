@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -116,7 +117,17 @@ class Speech:
 class SpeechService:
     """The use case: speak."""
 
-    def __init__(self, *, engine: Engine, dispatcher: Dispatcher, casting: Casting, max_input_chars: int) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        dispatcher: Dispatcher,
+        casting: Casting,
+        max_input_chars: int,
+        waiting_budget: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """``waiting_budget`` is entered for the search of a voice, and bounds all waits for the shared store in it."""
+        self._waiting_budget = waiting_budget
         self._engine = engine
         self._descriptor = engine.descriptor
         self._dispatcher = dispatcher
@@ -136,21 +147,25 @@ class SpeechService:
         """
         if len(request.text) > self._max_input_chars:
             raise TextTooLong(f"`input` must have at most {self._max_input_chars} characters", param="input")
-        agreed = plan(request.parameters, self._descriptor)
-        role = await self._casting.role(request.tenant, request.voice, request.reference)
-        sentences = await self._sentences(request.text, agreed.parameters.language)
-        admission = Admission(self._dispatcher, self._cost_seconds(sentences, agreed.parameters))
-        try:
-            speech = await self._prepared(role, admission, sentences, agreed)
-        except BaseException:
-            admission.release()
-            raise
+        with self._waiting_budget():
+            speech = await self._found(request, plan(request.parameters, self._descriptor))
         try:
             await speech.begin()
         except BaseException:
             await speech.aclose()
             raise
         return speech
+
+    async def _found(self, request: SpeechRequest, agreed: Plan) -> Speech:
+        """The speech, with a place in the queue and the voice's features, not begun."""
+        role = await self._casting.role(request.tenant, request.voice, request.reference)
+        sentences = await self._sentences(request.text, agreed.parameters.language)
+        admission = Admission(self._dispatcher, self._cost_seconds(sentences, agreed.parameters))
+        try:
+            return await self._prepared(role, admission, sentences, agreed)
+        except BaseException:
+            admission.release()
+            raise
 
     async def _prepared(self, role: Role, admission: Admission, sentences: Sequence[str], agreed: Plan) -> Speech:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ class Server:
     def __init__(self, token: str | None = None) -> None:
         self.lifecycle = Lifecycle()
         self.broken: str | None = None
-        hooks = AdminHooks(lambda: self.broken, Metrics().exposition, self.lifecycle.drain, token)
+        hooks = AdminHooks(lambda: self.broken, Metrics().exposition, self.lifecycle.drain, lambda: {"held": 7}, token)
         self._app = create_admin(self.lifecycle, hooks)
 
     def client(self, address: str = LOOPBACK) -> httpx2.AsyncClient:
@@ -38,6 +38,11 @@ async def test_a_ready_server_says_so() -> None:
     async with server.client(ELSEWHERE) as client:
         ready = await client.get("/readyz")
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+
+async def test_what_the_cache_holds_is_told_inside_the_cluster() -> None:
+    async with Server().client(ELSEWHERE) as client:
+        assert (await client.get("/cache")).json() == {"held": 7}
 
 
 async def test_a_broken_engine_is_neither_alive_nor_ready() -> None:
