@@ -8,4 +8,4 @@ compile() {
 }
 compile dev --extra dev
 compile server --extra server --extra embedded --constraint requirements/dev.txt
-compile torch --extra server --extra pocket-tts --constraint requirements/dev.txt requirements/torch.in
+compile torch --extra server --extra embedded --extra pocket-tts --constraint requirements/dev.txt requirements/torch.in

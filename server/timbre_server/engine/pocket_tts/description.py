@@ -56,7 +56,7 @@ def describe(options: Options, device: str) -> Description:
         name="pocket-tts",
         model_id=model.name,
         revision=f"{model.revision}.{codec.revision}.{options.dtype}",
-        encoder_id=f"{codec.name}-latents",
+        encoder_id="pocket-tts-latents",
         encoder_config_hash=_encoder_config_hash(model, codec),
         sample_rate_hz=codec_config.sampling_rate,
         feature_spec={LATENTS: TensorSpec(_FEATURE_DTYPE, (None, config.latent_dim))},

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 import torch  # type: ignore[import-not-found,unused-ignore]
+from safetensors import SafetensorError
 from transformers import (  # type: ignore[import-not-found,unused-ignore]
     AutoTokenizer,
     PocketTTSAudioTokenizerModel,
@@ -142,7 +143,7 @@ def _loaded(model_class: Any, folder: Path, dtype: torch.dtype) -> Any:
         model, report = model_class.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ConfigurationError(f"the pocket-tts engine cannot load {folder}") from error
     if report["missing_keys"]:
         _refuse(f"{folder} lacks weights of the model, such as {min(report['missing_keys'])}")
