@@ -7,6 +7,7 @@ composition root only, and pass one conformance suite per port.
 from timbre_server.ports.dispatch import Dispatcher, Permit, RowTimings
 from timbre_server.ports.engine import Engine, EngineDescriptor, EngineWorker, Piece, TensorSpec, Utterance
 from timbre_server.ports.features import (
+    Blob,
     Claim,
     Failed,
     FeatureName,
@@ -34,6 +35,7 @@ from timbre_server.ports.voices import (
 
 __all__ = [
     "Acknowledgements",
+    "Blob",
     "ChangeKind",
     "ChangeListener",
     "Claim",

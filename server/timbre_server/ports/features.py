@@ -84,6 +84,10 @@ class FeatureSource(Protocol):
         ...
 
 
+Blob = bytes | bytearray | memoryview
+"""Encoded features as they came from the wire; nobody writes into them."""
+
+
 @dataclass(frozen=True)
 class Held:
     """The shared tier has the features."""
@@ -127,11 +131,11 @@ class SharedFeatures(Protocol):
     reached within its budget.
     """
 
-    async def get(self, digest: str, key: str) -> bytes | None:
+    async def get(self, digest: str, key: str) -> Blob | None:
         """The blob, and its life prolonged; or None."""
         ...
 
-    async def get_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[bytes | None]:
+    async def get_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Blob | None]:
         """Blobs of (digest, key) pairs in their order, in one round trip per server."""
         ...
 
@@ -161,6 +165,10 @@ class SharedFeatures(Protocol):
 
     async def erase(self, digest: str) -> int:
         """Removes all blobs of a recording and its lease, so that who extracts it now cannot publish; how many blobs."""
+        ...
+
+    async def close(self) -> None:
+        """Gives back what it holds of the way to the server.  Idempotent."""
         ...
 
 

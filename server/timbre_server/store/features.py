@@ -10,12 +10,13 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import RegistryFull, StoreUnavailable
-from timbre_server.ports import Claim, Failed, Granted, Held, Taken
+from timbre_server.ports import Blob, Claim, Failed, Granted, Held, Taken
+from timbre_server.store.bulk import BulkReader, Command, Unusual
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.lua_script import LuaScript
 
@@ -54,29 +55,36 @@ class RedisSharedFeatures:
         self._ttl_seconds = ttl_seconds
         self._lease_seconds = lease_seconds
         self._failure_ttl_seconds = failure_ttl_seconds
+        self._bulk = BulkReader(link) if link.settings.mode != "cluster" else None
         self._news: dict[str, asyncio.Event] = {}
 
-    async def get(self, digest: str, key: str) -> bytes | None:
+    async def get(self, digest: str, key: str) -> Blob | None:
         hash_key = self._keys.features(digest)
+        blobs = await self._blobs([("HGET", hash_key, key)], also=[("EXPIRE", hash_key, self._ttl_seconds)])
+        return blobs[0]
 
-        async def command(client: Client) -> bytes | None:
+    async def get_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Blob | None]:
+        commands: list[Command] = [("HGET", self._keys.features(digest), key) for digest, key in wanted]
+        return await self._blobs(commands, patient=True)  # no request waits for them, and they are many megabytes
+
+    async def _blobs(
+        self, commands: Sequence[Command], *, also: Sequence[Command] = (), patient: bool = False
+    ) -> Sequence[Blob | None]:
+        async def in_bulk(bulk: BulkReader) -> Sequence[Blob | None]:
+            replies = await bulk.read(commands, also=also)
+            return [reply for reply in replies if not isinstance(reply, int)]
+
+        async def by_library(client: Client) -> Sequence[Blob | None]:
             pipeline = client.pipeline(transaction=False)
-            pipeline.hget(hash_key, key)
-            pipeline.expire(hash_key, self._ttl_seconds)
-            blob: bytes | None = (await pipeline.execute())[0]
-            return blob
+            for command in (*commands, *also):
+                pipeline.execute_command(*command)
+            blobs: Sequence[Blob | None] = await pipeline.execute()
+            return blobs[: len(commands)]
 
-        return await self._link.read(command)
-
-    async def get_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[bytes | None]:
-        async def command(client: Client) -> Sequence[bytes | None]:
-            pipeline = client.pipeline(transaction=False)
-            for digest, key in wanted:
-                pipeline.hget(self._keys.features(digest), key)
-            blobs: Sequence[bytes | None] = await pipeline.execute()
-            return blobs
-
-        return await self._link.read(command, patient=True)  # no request waits for them, and they are many megabytes
+        if bulk := self._bulk:
+            with suppress(Unusual):
+                return await self._link.read(lambda _: in_bulk(bulk), patient=patient)
+        return await self._link.read(by_library, patient=patient)
 
     async def claim(self, digest: str, key: str) -> Claim:
         token = secrets.token_hex(8)
@@ -140,6 +148,11 @@ class RedisSharedFeatures:
     async def erase(self, digest: str) -> int:
         keys = [self._keys.features(digest), self._keys.lease(digest)]
         return int(await self._link.write(lambda client: _ERASE.run(client, keys, *self._whisper(digest))))
+
+    async def close(self) -> None:
+        """Closes the connection for bulk reads; the link is its maker's.  Idempotent."""
+        if self._bulk is not None:
+            await self._bulk.close()
 
     def _whisper(self, digest: str) -> tuple[str, str]:
         return self._keys.whisper(), f"{WHISPER} {digest}"

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from timbre_server.domain.voice import Features, feature_bytes
 from timbre_server.errors import AudioRejected, ExtractionFailed, StoreUnavailable, TimbreError
-from timbre_server.ports import EngineDescriptor, Failed, Granted, Held, SharedFeatures, Taken
+from timbre_server.ports import Blob, EngineDescriptor, Failed, Granted, Held, SharedFeatures, Taken
 from timbre_server.voicecache.codec import CorruptFeatures, decode, encode
 from timbre_server.voicecache.economy import Economy
 from timbre_server.voicecache.extraction_lease import ExtractionLease
@@ -113,11 +113,12 @@ class SharedTier:
         return await self._shared.erase(digest)
 
     async def close(self) -> None:
-        """Returns when everything is published that shall be."""
+        """Returns when everything is published that shall be.  Idempotent."""
         if self._handing_over:
             await asyncio.wait(self._handing_over)
+        await self._shared.close()
 
-    async def _decoded(self, digest: str, key: str, blob: bytes) -> Features | None:
+    async def _decoded(self, digest: str, key: str, blob: Blob) -> Features | None:
         try:
             return decode(blob, key=key, spec=self._spec)
         except CorruptFeatures:

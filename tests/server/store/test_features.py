@@ -1,11 +1,13 @@
 """The shared tier on a real Redis: one lease per recording, fenced publications, erasure in one command."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from tests.redis_server import RedisServer
+from tests.server.store.registries import TOPOLOGIES, linked, redis_settings, unhurried
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import Failed, Granted, Held, Taken
@@ -18,12 +20,13 @@ SHORT_SECONDS = 0.05
 """Long enough to see that something waits, short enough for a test."""
 
 
-@pytest.fixture
-async def link(redis_server: RedisServer) -> AsyncIterator[RedisLink]:
-    # The time limits are wide: these tests are about what is answered, on a machine that is busy with others.
-    link = RedisLink(RedisSettings(url=redis_server.url, read_timeout_seconds=5, connect_timeout_seconds=5))
-    yield link
-    await link.close()
+Make = Callable[..., RedisSharedFeatures]
+
+
+@pytest.fixture(params=TOPOLOGIES)
+async def link(request: pytest.FixtureRequest) -> AsyncIterator[RedisLink]:
+    async with linked(redis_settings(request.param, request)) as link:
+        yield link
 
 
 @pytest.fixture
@@ -31,12 +34,22 @@ def keys(scope: str) -> ServiceKeys:
     return ServiceKeys(scope)
 
 
-def shared_features(
-    link: RedisLink, keys: ServiceKeys, *, lease_seconds: float = 30.0, failure_ttl_seconds: float = 30.0
-) -> RedisSharedFeatures:
-    return RedisSharedFeatures(
-        link, keys, ttl_seconds=1000, lease_seconds=lease_seconds, failure_ttl_seconds=failure_ttl_seconds
-    )
+@pytest.fixture
+async def make(link: RedisLink, keys: ServiceKeys) -> AsyncIterator[Make]:
+    """Makes the shared tier as one more pod sees it."""
+    async with contextlib.AsyncExitStack() as closing:
+
+        def made(**options: float) -> RedisSharedFeatures:
+            shared = shared_features(link, keys, **options)
+            closing.push_async_callback(shared.close)
+            return shared
+
+        yield made
+
+
+def shared_features(link: RedisLink, keys: ServiceKeys, **options: float) -> RedisSharedFeatures:
+    seconds = {"lease_seconds": 30.0, "failure_ttl_seconds": 30.0} | options
+    return RedisSharedFeatures(link, keys, ttl_seconds=1000, **seconds)
 
 
 async def token_of(shared: RedisSharedFeatures, key: str = KEY) -> str:
@@ -51,22 +64,22 @@ async def lease_ends(link: RedisLink, keys: ServiceKeys) -> None:
         pass
 
 
-async def test_what_was_published_is_found_by_its_key_only(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_what_was_published_is_found_by_its_key_only(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     assert await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
     assert await shared.get(DIGEST, KEY) == b"blob"
     assert await shared.get(DIGEST, "another") is None
     assert await shared.get("another", KEY) is None
 
 
-async def test_many_blobs_come_in_the_order_of_the_wish(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_many_blobs_come_in_the_order_of_the_wish(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
     assert list(await shared.get_many([("absent", KEY), (DIGEST, KEY), (DIGEST, "absent")])) == [None, b"blob", None]
 
 
-async def test_each_use_prolongs_the_life(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_each_use_prolongs_the_life(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
     for use in (shared.get(DIGEST, KEY), shared.claim(DIGEST, KEY)):
         await link.write(lambda client: client.expire(keys.features(DIGEST), 10))
@@ -74,22 +87,22 @@ async def test_each_use_prolongs_the_life(link: RedisLink, keys: ServiceKeys) ->
         assert await link.read(lambda client: client.ttl(keys.features(DIGEST))) > 900
 
 
-async def test_only_one_pod_may_extract_at_a_time(link: RedisLink, keys: ServiceKeys) -> None:
-    pods = [shared_features(link, keys) for _ in range(10)]
+async def test_only_one_pod_may_extract_at_a_time(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    pods = [make() for _ in range(10)]
     claims = await asyncio.gather(*(pod.claim(DIGEST, KEY) for pod in pods))
     assert sorted(type(claim).__name__ for claim in claims) == ["Granted"] + ["Taken"] * 9
     taken = next(claim for claim in claims if isinstance(claim, Taken))
     assert 25 < taken.expires_seconds <= 30
 
 
-async def test_a_claim_on_what_is_there_gives_it(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_a_claim_on_what_is_there_gives_it(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
     assert await shared.claim(DIGEST, KEY) == Held(b"blob")
 
 
-async def test_the_lease_of_a_dead_pod_goes_to_the_next(link: RedisLink, keys: ServiceKeys) -> None:
-    dead, living = (shared_features(link, keys, lease_seconds=SHORT_SECONDS) for _ in range(2))
+async def test_the_lease_of_a_dead_pod_goes_to_the_next(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    dead, living = (make(lease_seconds=SHORT_SECONDS) for _ in range(2))
     old = await token_of(dead)
     await lease_ends(link, keys)
     new = await token_of(living)
@@ -101,14 +114,14 @@ async def test_the_lease_of_a_dead_pod_goes_to_the_next(link: RedisLink, keys: S
     assert await living.get(DIGEST, KEY) == b"blob"
 
 
-async def test_a_renewed_lease_lasts_longer(link: RedisLink, keys: ServiceKeys) -> None:
-    token = await token_of(shared_features(link, keys, lease_seconds=5))
-    assert await shared_features(link, keys, lease_seconds=60).renew(DIGEST, token)
+async def test_a_renewed_lease_lasts_longer(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    token = await token_of(make(lease_seconds=5))
+    assert await make(lease_seconds=60).renew(DIGEST, token)
     assert await link.read(lambda client: client.ttl(keys.lease(DIGEST))) > 50
 
 
-async def test_a_failure_is_told_to_all_for_a_moment(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_a_failure_is_told_to_all_for_a_moment(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     failure = Failed("audio_too_short", "the recording is too short")
     await shared.fail(DIGEST, KEY, failure, await token_of(shared))
     assert await shared.claim(DIGEST, KEY) == failure
@@ -116,20 +129,24 @@ async def test_a_failure_is_told_to_all_for_a_moment(link: RedisLink, keys: Serv
     assert isinstance(await shared.claim(DIGEST, "of another encoder"), Granted)
 
 
-async def test_a_failure_that_shall_not_be_remembered_ends_the_lease_only(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys, failure_ttl_seconds=0)
+async def test_a_failure_that_shall_not_be_remembered_ends_the_lease_only(
+    make: Make, link: RedisLink, keys: ServiceKeys
+) -> None:
+    shared = make(failure_ttl_seconds=0)
     await shared.fail(DIGEST, KEY, Failed("code", "message"), await token_of(shared))
     assert isinstance(await shared.claim(DIGEST, KEY), Granted)
 
 
-async def test_an_abandoned_lease_is_free(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_an_abandoned_lease_is_free(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     await shared.abandon(DIGEST, await token_of(shared))
     assert isinstance(await shared.claim(DIGEST, KEY), Granted)
 
 
-async def test_erasure_takes_every_encoders_features_and_counts_them(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_erasure_takes_every_encoders_features_and_counts_them(
+    make: Make, link: RedisLink, keys: ServiceKeys
+) -> None:
+    shared = make()
     for key in ("old model", "new model"):
         await shared.publish(DIGEST, key, b"blob", await token_of(shared, key))
     assert await shared.erase(DIGEST) == 2
@@ -137,16 +154,16 @@ async def test_erasure_takes_every_encoders_features_and_counts_them(link: Redis
     assert await shared.erase(DIGEST) == 0
 
 
-async def test_who_extracts_while_it_is_erased_cannot_publish(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_who_extracts_while_it_is_erased_cannot_publish(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     token = await token_of(shared)
     await shared.erase(DIGEST)
     assert not await shared.publish(DIGEST, KEY, b"blob", token)
     assert await shared.get(DIGEST, KEY) is None
 
 
-async def test_a_fifth_encoder_starts_anew(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_a_fifth_encoder_starts_anew(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     for key in "abcd":
         await shared.publish(DIGEST, key, b"blob", await token_of(shared, key))
     await link.write(lambda client: client.hdel(keys.features(DIGEST), "d"))
@@ -156,8 +173,8 @@ async def test_a_fifth_encoder_starts_anew(link: RedisLink, keys: ServiceKeys) -
     assert await link.read(lambda client: client.hkeys(keys.features(DIGEST))) == [b"e"]
 
 
-async def test_nothing_here_outlives_its_time(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_nothing_here_outlives_its_time(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     await shared.publish(DIGEST, KEY, b"blob", await token_of(shared))
     await shared.fail(DIGEST, "b", Failed("code", "message"), await token_of(shared, "b"))
     await token_of(shared, "c")
@@ -166,8 +183,10 @@ async def test_nothing_here_outlives_its_time(link: RedisLink, keys: ServiceKeys
 
 
 @pytest.mark.parametrize("resolution", ["publish", "fail", "abandon", "erase"])
-async def test_every_end_of_a_claim_is_whispered(link: RedisLink, keys: ServiceKeys, resolution: str) -> None:
-    shared = shared_features(link, keys)
+async def test_every_end_of_a_claim_is_whispered(
+    make: Make, link: RedisLink, keys: ServiceKeys, resolution: str
+) -> None:
+    shared = make()
     token = await token_of(shared)
     listener = link.dedicated(read_timeout_seconds=5)
     async with listener.pubsub(ignore_subscribe_messages=True) as whispers:
@@ -189,8 +208,8 @@ async def test_every_end_of_a_claim_is_whispered(link: RedisLink, keys: ServiceK
     await listener.aclose()
 
 
-async def test_news_wake_who_waits(link: RedisLink, keys: ServiceKeys) -> None:
-    shared = shared_features(link, keys)
+async def test_news_wake_who_waits(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    shared = make()
     waiting = asyncio.create_task(shared.news(DIGEST, timeout_seconds=60))
     await asyncio.sleep(0)
     shared.heard("another")
@@ -200,17 +219,17 @@ async def test_news_wake_who_waits(link: RedisLink, keys: ServiceKeys) -> None:
     assert shared._news == {}
 
 
-async def test_news_between_a_claim_and_the_wait_are_not_missed(link: RedisLink, keys: ServiceKeys) -> None:
-    await token_of(shared_features(link, keys))
-    shared = shared_features(link, keys)
+async def test_news_between_a_claim_and_the_wait_are_not_missed(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    await token_of(make())
+    shared = make()
     assert isinstance(await shared.claim(DIGEST, KEY), Taken)
     shared.heard(DIGEST)
     await asyncio.wait_for(shared.news(DIGEST, timeout_seconds=60), 1)
 
 
-async def test_without_news_the_wait_ends_by_itself(link: RedisLink, keys: ServiceKeys) -> None:
+async def test_without_news_the_wait_ends_by_itself(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
     began = asyncio.get_running_loop().time()
-    await shared_features(link, keys).news(DIGEST, timeout_seconds=SHORT_SECONDS)
+    await make().news(DIGEST, timeout_seconds=SHORT_SECONDS)
     assert asyncio.get_running_loop().time() - began >= SHORT_SECONDS * 0.9
 
 
@@ -233,7 +252,7 @@ async def test_a_server_that_is_away_is_said_in_our_words(keys: ServiceKeys) -> 
 
 async def test_a_server_without_room_is_as_good_as_away(keys: ServiceKeys) -> None:
     server = RedisServer("--maxmemory-policy", "noeviction")
-    link = RedisLink(RedisSettings(url=server.url, read_timeout_seconds=5))
+    link = RedisLink(unhurried(server))
     shared = shared_features(link, keys)
     try:
         token = await token_of(shared)

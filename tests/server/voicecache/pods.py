@@ -19,6 +19,7 @@ from timbre_server.ports import FeatureName, FoundFeatures
 from timbre_server.settings import RedisSettings
 from timbre_server.store.features import WHISPER, RedisSharedFeatures
 from timbre_server.store.link import RedisLink
+from timbre_server.store.whisper import Whisper
 from timbre_server.voicecache.keys import feature_key
 from timbre_server.voicecache.memory_tiers import MemoryTiers
 from timbre_server.voicecache.shared_tier import SharedTier
@@ -154,15 +155,24 @@ class Fleet:
     link: RedisLink
     keys: ServiceKeys
     pods: list[Pod] = field(default_factory=list)
+    tiers: list[RedisSharedFeatures] = field(default_factory=list)
 
     def shared(self, *, lease_seconds: float = 30.0, failure_ttl_seconds: float = 30.0) -> RedisSharedFeatures:
-        return RedisSharedFeatures(
+        shared = RedisSharedFeatures(
             self.link,
             self.keys,
             ttl_seconds=1000,
             lease_seconds=lease_seconds,
             failure_ttl_seconds=failure_ttl_seconds,
         )
+        self.tiers.append(shared)
+        return shared
+
+    def heard(self, digest: str) -> None:
+        """A whisper reaches all pods of this fleet."""
+        for pod in self.pods:
+            assert pod.shared is not None
+            pod.shared.heard(digest)
 
     def pod(self, *, lease_seconds: float = 30.0, host_entries: int = 10, device_entries: int | None = None) -> Pod:
         pod = a_pod(
@@ -192,11 +202,10 @@ async def a_fleet(url: str, scope: str) -> AsyncIterator[Fleet]:
     """Wide time limits: these pods run on a machine that is busy with others."""
     link = RedisLink(RedisSettings(url=url, read_timeout_seconds=5, connect_timeout_seconds=5))
     fleet = Fleet(link, ServiceKeys(scope))
-    client = link.dedicated(read_timeout_seconds=60)
-    whispers = client.pubsub(ignore_subscribe_messages=True)
-    await whispers.subscribe(fleet.keys.whisper())
-    await whispers.get_message(timeout=5)
-    listening = asyncio.create_task(_listen(whispers, fleet))
+    whisper = Whisper(link, fleet.keys)
+    whisper.on(WHISPER, fleet.heard)
+    listening = asyncio.create_task(whisper.run())
+    await whisper.subscribed()
     try:
         yield fleet
     finally:
@@ -204,15 +213,6 @@ async def a_fleet(url: str, scope: str) -> AsyncIterator[Fleet]:
         await asyncio.wait({listening})
         for pod in fleet.pods:
             await pod.cache.close()
-        await whispers.aclose()
-        await client.aclose()
+        for shared in fleet.tiers:
+            await shared.close()
         await link.close()
-
-
-async def _listen(whispers: object, fleet: Fleet) -> None:
-    async for message in whispers.listen():  # type: ignore[attr-defined]
-        word, _, digest = message["data"].decode().partition(" ")
-        if word == WHISPER:
-            for pod in fleet.pods:
-                assert pod.shared is not None
-                pod.shared.heard(digest)

@@ -242,15 +242,10 @@ class Haunted(RedisSharedFeatures):
 
 async def test_rubbish_that_keeps_coming_costs_a_bounded_number_of_tries(fleet: Fleet) -> None:
     haunted = Haunted(fleet.link, fleet.keys, ttl_seconds=1000, lease_seconds=30, failure_ttl_seconds=30)
+    fleet.tiers.append(haunted)
     await stored(fleet, "a", b"rubbish")
     pod = a_pod(shared=haunted)
     assert [await pod.ask("a"), await pod.ask("a")] == ["extracted", "host"]
-
-
-def shared_heard(fleet: Fleet, digest: str) -> None:
-    for pod in fleet.pods:
-        assert pod.shared is not None
-        pod.shared.heard(digest)
 
 
 async def test_a_one_off_recording_is_never_shared(fleet: Fleet) -> None:
@@ -359,7 +354,7 @@ class TestWithoutRedis:
             waiting = asyncio.create_task(waiter.ask("a"))
             await passes(fleet, 0.02)
             server.kill()
-            shared_heard(fleet, "a")
+            fleet.heard("a")
             assert await waiting == "extracted"
             holder.engine.gate.set()
             assert await extracting == "extracted"
