@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SOURCES := server operator tests benchmarks examples scripts
 
-.PHONY: help setup redis lock format check test serve demo demo-server bench generate clean
+.PHONY: help setup redis lock format check test serve demo demo-server demo-fleet test-redis test-torch bench generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -38,19 +38,28 @@ redis: ## install redis-server where it is missing (as root; else it prints the 
 test: .venv/.dev redis ## run all tests (they need no GPU, no cluster and no network)
 	@$(PY) -m pytest $(ARGS)
 
+test-redis: .venv/.dev redis ## run the stores' tests on another server: REDIS_SERVER=/path/to/valkey-server
+	@$(PY) -m pytest tests/server/store tests/contract/test_keys.py $(ARGS)
+
+test-torch: .venv/.dev ## run the tests that need torch, in an environment of their own (.venv-torch, 5 GB)
+	@scripts/test_torch.sh $(ARGS)
+
 serve: .venv/.server ## start a server on 127.0.0.1:8000 with the embedded engine
 	@scripts/serve.sh
 
-demo: demo-server ## the main job in one command (a single server for now)
+demo: demo-server demo-fleet ## the main job in one command: one server, then three that share a Redis
 
 demo-server: .venv/.dev ## start a server, enrol two voices, speak with both, measure, leave the files in demo-out/
 	@$(PY) -m examples.demo
 
-bench: .venv/.dev ## measure the server (JSON in bench-out/; ROW=name runs one row)
+demo-fleet: .venv/.dev redis ## start a Redis and three servers: enrol, speak, replace and delete one voice on all of them
+	@$(PY) -m examples.fleet_demo
+
+bench: .venv/.dev redis ## measure against peers (JSON and plots in bench-out/; ROW=name or number runs one row)
 	@$(PY) -m benchmarks.run $(ROW)
 
 generate: .venv/.dev ## write docs/settings.md, docs/metrics.md and THIRD_PARTY_LICENSES.md anew
 	@$(PY) scripts/generate_docs.py
 
 clean: ## remove what make made
-	@rm -rf .venv demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-torch demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -144,7 +144,7 @@ class SpokenResponse(Response):
             "synth": timings.row.synthesis_seconds,
             "encode": encoded.encode_seconds,
         }
-        server_timing = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in durations.items())
+        server_timing = ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in durations.items())
         return [
             (b"content-type", (content_type or CONTENT_TYPES[self._format]).encode()),
             (b"x-voice-cache", speech.voice_source.encode()),
