@@ -75,6 +75,7 @@ class WorkingSet:
 
     def used(self, key: str, size_bytes: int, now: float) -> None:
         """Counts a look-up, found or not.  Leave out recordings that come with their requests: no memory keeps them."""
+        self._expire(now)
         weight = self._weight(now)
         self._lookups += 1
         self._total += weight
@@ -132,7 +133,6 @@ class WorkingSet:
         self._followed[key] = self._next, now
         self._sizes[self._next] = size_bytes
         self._next += 1
-        self._expire(now)
         while len(self._followed) > self._max_samples:
             self._limit //= 2
             for other in [other for other in self._followed if _hash(other) >= self._limit]:
@@ -145,9 +145,9 @@ class WorkingSet:
             if self._followed[key][1] >= horizon:
                 return
             self._unfollow(key)
-            if len(self._followed) < self._max_samples // 4 and self._limit < _HASHES:
-                # Keys that are followed from here on count as new once.
-                self._limit *= 2
+            if self._limit < _HASHES and len(self._followed) < self._max_samples // 4:
+                # There is room for more keys again; those that are followed from here on count as new once.
+                self._limit = self._limit * 2 if self._followed else _HASHES
 
     def _unfollow(self, key: str) -> None:
         position, _ = self._followed.pop(key)
