@@ -139,6 +139,15 @@ class RedisSentinelServers:
 
 OPENSSL = shutil.which("openssl")
 
+
+def speaks_tls() -> bool:
+    """Whether this binary was built with TLS: without a certificate none of them starts, and they say different things."""
+    started = subprocess.run(
+        [BINARY, "--port", "0", "--tls-port", str(free_port())], capture_output=True, text=True, timeout=20, check=False
+    )
+    return not any(word in started.stdout + started.stderr for word in ("connection type tls", "Bad directive"))
+
+
 ACL_RULES = (
     *("~timbre:1:*", "&timbre:1:*"),
     *("+@read", "+@write", "+@pubsub", "+@scripting", "+@connection", "+info", "+wait", "+time", "+cluster"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.redis_server import REDIS_IS_HERE, RedisServer
-from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer
+from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer, speaks_tls
 
 
 def _need_redis() -> None:
@@ -44,6 +44,8 @@ def redis_tls() -> Iterator[TlsRedisServer]:
     _need_redis()
     if OPENSSL is None:
         pytest.skip("the openssl command is not installed, so there are no certificates")
+    if not speaks_tls():
+        pytest.skip("this redis-server was built without TLS")
     server = TlsRedisServer()
     try:
         yield server
