@@ -1,0 +1,91 @@
+"""What a manifest means, and what is said about one that cannot be."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.operator.manifests import a_service, merged
+from tests.operator.refusals import REFUSALS
+from timbre_operator.errors import InvalidManifest
+from timbre_operator.voiceservice import from_manifest
+
+
+def _said(manifest: dict[str, Any]) -> str:
+    with pytest.raises(InvalidManifest) as refused:
+        from_manifest(manifest)
+    return "\n".join(refused.value.sentences)
+
+
+@pytest.mark.parametrize("mistake", REFUSALS)
+def test_a_mistake_is_answered_by_what_to_write(mistake: str) -> None:
+    assert REFUSALS[mistake].said in _said(REFUSALS[mistake].manifest)
+
+
+def test_every_mistake_gets_a_sentence_of_its_own() -> None:
+    manifest = a_service().with_spec(replicas=-1, batching={"maxPending": "x"}, autoscaling={"minReplicas": 9})
+    assert len(_said(manifest.manifest).splitlines()) == 3
+
+
+def test_a_spec_is_not_needed() -> None:
+    manifest = a_service().manifest
+    del manifest["spec"]
+    service = from_manifest(manifest)
+    assert service.spec.engine.name == "embedded"
+    assert service.spec.autoscaling.class_ == "HPA"
+
+
+def test_an_unknown_field_is_named_beside_those_that_exist() -> None:
+    said = _said(a_service().with_spec(batching={"maxSize": 3}).manifest)
+    assert said == (
+        "spec.batching.maxSize: there is no such field; there are maxBatchSize, maxBatchCost, maxQueueDelay, maxPending"
+    )
+
+
+def test_a_choice_is_listed() -> None:
+    said = _said(a_service().with_spec(engine={"name": "xtts"}).manifest)
+    assert said == "spec.engine.name: write one of embedded, pocket-tts, stub"
+
+
+def test_another_kind_is_refused() -> None:
+    assert _said(merged(a_service().manifest, {"kind": "Deployment"})) == (
+        "write apiVersion: timbre.dev/v1alpha1 and kind: VoiceService"
+    )
+
+
+def test_null_is_the_same_as_nothing() -> None:
+    assert a_service().with_spec(image=None, batching=None).built() == a_service().built()
+
+
+def test_null_in_a_part_that_passes_through_stays() -> None:
+    service = a_service().with_spec(podTemplate={"spec": {"tolerations": None}}).built()
+    assert service.spec.pod_template is not None
+    assert service.spec.pod_template.spec == {"tolerations": None}
+
+
+def test_measures_are_read_exactly() -> None:
+    service = (
+        a_service().with_spec(batching={"maxBatchCost": "1.5s"}, voiceCache={"host": {"maxBytes": "0.5Gi"}}).built()
+    )
+    assert service.spec.batching.max_batch_cost.seconds == Decimal("1.5")
+    assert service.spec.voice_cache.host.max_bytes.bytes == 1 << 29
+
+
+def test_redis_is_managed_unless_external_is_written() -> None:
+    assert a_service().built().managed_redis is not None
+    assert a_service().with_spec(redis={"managed": {}}).built().managed_redis is not None
+    assert a_service().on_external_redis().built().managed_redis is None
+
+
+def test_a_volume_is_four_times_the_memory_where_it_is_not_written() -> None:
+    managed = a_service().with_spec(redis={"managed": {"maxMemory": "3Gi"}}).built().managed_redis
+    assert managed is not None
+    assert managed.volume_bytes == 12 << 30
+
+
+def test_what_is_written_comes_back() -> None:
+    spec = {"autoscaling": {"class": "None"}, "redis": {"external": {"address": "[::1]:6379,b", "mode": "Cluster"}}}
+    written = a_service().with_spec(**spec).built().model_dump(by_alias=True, exclude_unset=True)["spec"]
+    assert written == spec
