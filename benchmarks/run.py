@@ -28,8 +28,13 @@ ROWS = {
     "quality": "benchmarks.quality_row:quality",
     "overhead": "benchmarks.overhead_row:overhead",
     "hit": "benchmarks.hit_row:hit",
+    "shared-tier": "benchmarks.shared_tier_row:shared_tier",
+    "switches": "benchmarks.switches_row:switches",
+    "warmup": "benchmarks.warmup_row:warmup",
     "codec": "benchmarks.codec_row:codec",
     "eviction": "benchmarks.eviction_row:eviction",
+    "sizing": "benchmarks.sizing_row:sizing",
+    "outage": "benchmarks.outage_row:outage",
 }
 NUMBERS = {
     "1": "hit",
