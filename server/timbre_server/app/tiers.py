@@ -11,8 +11,10 @@ from typing import Final
 from timbre_server.batching import BatchingDispatcher
 from timbre_server.ports import EngineDescriptor, SharedFeatures
 from timbre_server.settings import VoiceCacheSettings
+from timbre_server.telemetry.log import get_logger
 from timbre_server.telemetry.metrics import Metrics
 from timbre_server.voicecache import TieredFeatureCache
+from timbre_server.voicecache.container_memory import container_memory, host_budget_bytes
 from timbre_server.voicecache.device_storage import DeviceStorage
 from timbre_server.voicecache.memory_tiers import DEVICE, HOST, MemoryTiers
 from timbre_server.voicecache.nvml import open_device
@@ -20,9 +22,11 @@ from timbre_server.voicecache.shared_tier import SharedTier
 from timbre_server.voicecache.sizing import SizingLimits
 from timbre_server.voicecache.sizing_loop import SizingLoop
 from timbre_server.voicecache.storage import HostStorage
-from timbre_server.voicecache.tier import Tier
+from timbre_server.voicecache.tier import CAPACITY, Tier
 from timbre_server.voicecache.torch_memory import CudaMemory, torch_memory
 from timbre_server.voicecache.voice_use import VoiceUse
+
+_log = get_logger("tiers")
 
 FLOAT16: Final = "float16"
 
@@ -38,7 +42,13 @@ class FeatureTiers:
     _sizing_task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to size the device tier, if there is one."""
+        """Holds the host's budget against the container's limit, now that the engine has taken its memory, and begins to
+        size the device tier, if there is one."""
+        budget = host_budget_bytes(self.host.capacity_bytes, container_memory())
+        if budget < self.host.capacity_bytes:
+            fields = {"wanted_bytes": self.host.capacity_bytes, "capacity_bytes": budget}
+            _log.warning("the memory limit leaves less for voices than was set", extra={"fields": fields})
+            self.host.resize(budget, CAPACITY)
         if self.sizing is not None:
             self._sizing_task = asyncio.create_task(self.sizing.run(), name="sizing")
 
