@@ -7,11 +7,13 @@ import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final
 
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import StoreUnavailable, TimbreError
 from timbre_server.ports import Acknowledgements, ChangeKind, ChangeListener, VoiceChange, VoiceName
+from timbre_server.store.ending import end
 from timbre_server.store.link import RedisLink
 from timbre_server.store.log_format import MAX_ENTRIES, Acknowledgement, LogEntry
 from timbre_server.store.lua_script import LuaScript
@@ -67,7 +69,8 @@ class RedisFleet:
     def tell(self, change: VoiceChange) -> None:
         """Sets the listeners to work, those of one voice one after another; without an entry nobody is answered."""
         before = self._acting.get(change.name)
-        task = asyncio.create_task(self._act(change, before), name=f"change-{change.entry}")
+        # In a context of its own: whichever request found the change out, its budget is not for the listeners.
+        task = asyncio.create_task(self._act(change, before), name=f"change-{change.entry}", context=Context())
         self._acting[change.name] = task
         self._telling.add(task)
         task.add_done_callback(lambda done: self._acted(change.name, done))
@@ -85,10 +88,7 @@ class RedisFleet:
 
     async def stop(self) -> None:
         """Ends what listeners still do.  Idempotent."""
-        tasks = list(self._telling)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._telling)
 
     async def _act(self, change: VoiceChange, before: asyncio.Task[None] | None) -> None:
         if before is not None:
@@ -138,7 +138,8 @@ class RedisFleet:
     async def _more_answers(self) -> None:
         """Returns when somebody has answered, or when it is time to look who is still there."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._answered.wait(), _ROSTER_SECONDS)
+            async with asyncio.timeout(_ROSTER_SECONDS):
+                await self._answered.wait()
 
     async def _count(self, entry: str, counted: dict[str, bool]) -> None:
         """Pods that lived when the change was made, and whether each lives still."""

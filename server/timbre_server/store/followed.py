@@ -66,7 +66,7 @@ class FollowedVoiceStore:
         record = self._holdings.use(name)
         if record is None:
             record = await self._fetched(name)
-        elif self._freshness.mode == "strict" or not self._follower.healthy:
+        elif self._freshness.mode == "strict" or not self._follower.healthy or self._holdings.doubted(name):
             record = await self._checked(name, record)
         self._checker.used(record)
         if self._holdings.want_recording(name):
@@ -77,14 +77,13 @@ class FollowedVoiceStore:
         """The held record if the registry has the same, else the registry's."""
         asked_at = self._clock()
         try:
-            known = (await self._store.versions([name])).of[0]
+            found = await self._reconciliation.check(name)
         except StoreUnavailable:
             if asked_at - max(self._answered_at, self._follower.known_up_to) >= self._freshness.max_offline_seconds:
                 raise
             self._unchecked_use()
             return held
         self._answered_at = asked_at
-        found = self._reconciliation.judge(name, known)
         if found is None or found is Verdict.OVERTAKEN:
             return await self._fetched(name)
         return held

@@ -12,15 +12,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import redis.exceptions
-
 from timbre_contract.keys import ServiceKeys
-from timbre_server.errors import StoreUnavailable
+from timbre_server.errors import StoreUnavailable, Unavailable
+from timbre_server.store.ending import end
 from timbre_server.store.health import LogHealth
 from timbre_server.store.heartbeat import PERIOD_SECONDS, Beat, Heart
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.log_format import LogEntry, from_fields
 from timbre_server.store.positions import ORIGIN, EntryId, Extent, resumption
+from timbre_server.store.refusals import LIBRARY_ERRORS
 
 _BLOCK_MILLISECONDS: Final = 100
 """How long a read waits for news.  Its return renews the proof of freshness, so this is a fifth of what the proof may age."""
@@ -36,8 +36,8 @@ _RETRY_SECONDS: Final = 0.1
 
 _log = logging.getLogger(__name__)
 
-LISTENING_ERRORS: Final = (redis.exceptions.RedisError, OSError, TimeoutError, StoreUnavailable)
-"""What a lost connection looks like on a client of our own, whose errors are the library's."""
+_FAILURES: Final = (*LIBRARY_ERRORS, StoreUnavailable)
+"""What a lost connection looks like: on the client of our own the library's errors, on the link ours."""
 
 
 class Follower:
@@ -112,9 +112,7 @@ class Follower:
     async def stop(self) -> None:
         """Ends both, and says goodbye to the other pods.  Idempotent."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         if tasks:
             with contextlib.suppress(StoreUnavailable):
                 await self._heart.stop()
@@ -128,7 +126,7 @@ class Follower:
             try:
                 await self._follow()
                 _log.warning("following the log of changes anew: %s", self._suspicion)
-            except LISTENING_ERRORS as error:
+            except _FAILURES as error:
                 if self._health.known_up_to != reported:  # once per outage
                     _log.warning("lost the log of changes: %s", type(error).__name__)
                     reported = self._health.known_up_to
@@ -136,12 +134,13 @@ class Follower:
             self._turned()
             if self._health.known_up_to == before:  # it did not even begin: the next attempt waits a little
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), _RETRY_SECONDS)
+                    async with asyncio.timeout(_RETRY_SECONDS):
+                        await self._hurry.wait()
             self._hurry.clear()
 
     async def _follow(self) -> None:
         """Reads until something is wrong: returns on a suspicion, raises on an error."""
-        client = self._link.dedicated(read_timeout_seconds=_READ_TIMEOUT_SECONDS)
+        client = self._link.dedicated(read_timeout_seconds=_READ_TIMEOUT_SECONDS, key=self._keys.changes())
         try:
             self.connects += 1
             self._suspicion = ""
@@ -204,7 +203,7 @@ class Follower:
     async def _beat_always(self) -> None:
         while True:
             seen_before = self._seen
-            with contextlib.suppress(StoreUnavailable):
+            with contextlib.suppress(Unavailable):  # away, or so full that even this is refused
                 beat = await self._heart.beat()
                 if seen_before is not None and beat.before < seen_before:
                     self.suspect(f"the log went back from {seen_before} to {beat.before}")

@@ -75,7 +75,7 @@ class Heart:
         self.redis_clock = RedisClock()
 
     async def beat(self) -> Beat:
-        """Raises: StoreUnavailable."""
+        """Raises: StoreUnavailable, RegistryFull."""
         keys = (self._keys.epoch(), self._keys.changes(), self._keys.pods())
         sent_at = self._clock()
         epoch, seconds, microseconds, before, after = await self._link.read(

@@ -41,6 +41,8 @@ class _Holding:
     recording: bytes | None = None
     wanted: bool = False
     """Whether the recording was asked for; once is enough."""
+    doubted: bool = False
+    """Whether the registry must be asked before the next use."""
 
 
 def version_of(record: VoiceRecord) -> VoiceVersion:
@@ -108,10 +110,28 @@ class Holdings:
         return True
 
     def changed(self, name: VoiceName, version: VoiceVersion | Gone) -> VoiceRecord | None:
-        """The log says that a voice is this now; what was held of another version is dropped, and returned."""
+        """The log says that a voice is this now; what was held of another version is dropped, and returned.
+
+        A higher generation than the log's is not dropped but doubted.  The entry may be older than this pod's own write; or
+        Redis was emptied, and a pod has published again what it had, which was less than what is held here.
+        """
         for flight in self._flights.get(name, ()):
             flight.latest = version
+        holding = self._held.get(name)
+        if holding is not None and isinstance(version, VoiceVersion) and version.generation < holding.record.generation:
+            holding.doubted = True
+            return None
         return self.drop_unless(name, version)
+
+    def doubted(self, name: VoiceName) -> bool:
+        """Whether the registry must be asked before the next use."""
+        holding = self._held.get(name)
+        return holding is not None and holding.doubted
+
+    def confirm(self, name: VoiceName) -> None:
+        """The registry has what is held."""
+        if (holding := self._held.get(name)) is not None:
+            holding.doubted = False
 
     def drop_unless(self, name: VoiceName, version: VoiceVersion | Gone) -> VoiceRecord | None:
         """Drops what is held of a voice if it is another version than this; what was dropped."""

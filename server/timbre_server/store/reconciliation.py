@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from enum import Enum
 from typing import Final
 
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import RegistryFull, StoreUnavailable
 from timbre_server.ports import ChangeKind, VoiceChange, VoiceName
+from timbre_server.store.ending import end
 from timbre_server.store.heartbeat import Beat
 from timbre_server.store.holdings import Holdings, version_of
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Version
@@ -89,18 +91,26 @@ class Reconciliation:
         else:
             self._meet(seen.epoch)
         for name, known in zip(names, seen.of, strict=True):
-            self.judge(name, known)
+            self._judge(name, known)
 
-    def judge(self, name: VoiceName, known: Version) -> Verdict | None:
-        """Acts on the registry's answer about a voice; None = the voice is not held any more."""
+    async def check(self, name: VoiceName) -> Verdict | None:
+        """Compares one voice, in one round trip; None = it is not held any more.  Raises: StoreUnavailable."""
+        seen = await self._store.versions([name])
+        if self._epoch is not None:
+            self._meet(seen.epoch)
+        return self._judge(name, seen.of[0])
+
+    def _judge(self, name: VoiceName, known: Version) -> Verdict | None:
         held = self._holdings.look(name)
         if held is None:
             return None
         found = verdict(held, known, emptied=self._emptied)
-        if found is Verdict.LOST:
+        if found is Verdict.CURRENT:
+            self._holdings.confirm(name)
+        elif found is Verdict.LOST:
             self._lost[name] = None
             self._restore()
-        elif found is Verdict.OVERTAKEN and known is not None:
+        elif known is not None:
             self._holdings.drop_unless(name, known)
             if known is GONE:
                 self._tell(VoiceChange(ChangeKind.DELETED, name, held.generation, held.digest, ""))
@@ -121,8 +131,7 @@ class Reconciliation:
     async def stop(self) -> None:
         """Idempotent."""
         if self._restoring is not None:
-            self._restoring.cancel()
-            await asyncio.wait({self._restoring})
+            await end([self._restoring])
 
     def _meet(self, epoch: str | None) -> None:
         if epoch == self._epoch or self._emptied:
@@ -134,7 +143,8 @@ class Reconciliation:
 
     def _restore(self) -> None:
         if self._restoring is None:
-            self._restoring = asyncio.create_task(self._restore_all(), name="restore-voices")
+            # In a context of its own: it works for no request, and on no request's budget.
+            self._restoring = asyncio.create_task(self._restore_all(), name="restore-voices", context=Context())
             self._restoring.add_done_callback(self._restored)
 
     def _restored(self, task: asyncio.Task[None]) -> None:

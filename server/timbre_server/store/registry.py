@@ -15,6 +15,7 @@ from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import VoiceChange
 from timbre_server.settings import Settings
 from timbre_server.store.checker import Checker
+from timbre_server.store.ending import end
 from timbre_server.store.fleet import RedisFleet
 from timbre_server.store.followed import FollowedVoiceStore
 from timbre_server.store.follower import Follower
@@ -95,6 +96,10 @@ class RedisRegistry:
         """Calls ``listener`` with the rest of each message of the channel that begins so; some may be lost."""
         self._whisper.on(prefix, listener)
 
+    async def whispering(self) -> None:
+        """Returns when messages of the channel arrive from now on."""
+        await self._whisper.subscribed()
+
     async def start(self) -> None:
         """Begins to follow; returns at once, whether Redis is there or not."""
         await self.follower.start()
@@ -109,9 +114,7 @@ class RedisRegistry:
         """Says goodbye to the other pods and ends everything.  Idempotent."""
         await self.follower.stop()
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await self._reconciliation.stop()
         await self.fleet.stop()
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from timbre_contract.keys import ServiceKeys
-from timbre_server.store.follower import LISTENING_ERRORS
 from timbre_server.store.link import RedisLink
+from timbre_server.store.refusals import LIBRARY_ERRORS
 
 _SILENCE_SECONDS: Final = 5.0
 """After so long without a message the connection is tried with a PING."""
@@ -47,7 +47,7 @@ class Whisper:
     async def run(self) -> None:
         """Listens for ever."""
         while True:
-            with contextlib.suppress(*LISTENING_ERRORS):
+            with contextlib.suppress(*LIBRARY_ERRORS):
                 await self._listen()
             self._subscribed.clear()
             _log.info("subscribing to the channel of the service anew")
@@ -55,7 +55,7 @@ class Whisper:
 
     async def _listen(self) -> None:
         """Returns when the connection does not answer, raises when it breaks."""
-        client = self._link.dedicated(read_timeout_seconds=_READ_TIMEOUT_SECONDS)
+        client = self._link.dedicated(read_timeout_seconds=_READ_TIMEOUT_SECONDS, key=self._keys.changes())
         subscription = client.pubsub()
         try:
             await subscription.subscribe(self._keys.whisper())
