@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,11 +67,17 @@ class Http:
         body = "".join([*parts, file_head]).encode() + recording + f"\r\n--{boundary}--\r\n".encode()
         return await self.ask(method, path, body, f"multipart/form-data; boundary={boundary}")
 
-    def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         """Ends the connections that nobody uses."""
-        for _, writer in self._idle:
+        idle, self._idle = self._idle, []
+        for _, writer in idle:
             writer.close()
-        self._idle.clear()
+        for _, writer in idle:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 class SteadyLoad:
@@ -84,6 +91,7 @@ class SteadyLoad:
             for voice in voices
         ]
         self._per_second = per_second
+        self._news = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -93,11 +101,18 @@ class SteadyLoad:
     async def __aexit__(self, *_: object) -> None:
         self._running.cancel()
         await asyncio.wait([self._running, *self._under_way])
-        self._http.close()
+        await self._http.__aexit__()
 
     def between(self, begin: float, end: float) -> list[Answered]:
         """Requests that were due between these times of the loop's clock, and have been answered."""
         return [answer for answer in self.answered if begin <= answer.due < end]
+
+    async def more(self, count: int) -> None:
+        """Returns when so many more requests have been answered: time that passes, in requests."""
+        wanted = len(self.answered) + count
+        while len(self.answered) < wanted:
+            self._news.clear()
+            await self._news.wait()
 
     async def _run(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -117,3 +132,4 @@ class SteadyLoad:
         except (OSError, EOFError):
             status = 0
         self.answered.append(Answered(due, clock() - due, status))
+        self._news.set()
