@@ -1,6 +1,5 @@
 """Voice features kept ready to speak: the nearest tier that has them answers, else they are extracted once for the fleet."""
 
-from timbre_server.voicecache.host import HostFeatureCache
 from timbre_server.voicecache.keys import feature_key
 from timbre_server.voicecache.memory_tiers import MemoryTiers
 from timbre_server.voicecache.shared_tier import SharedTier
@@ -10,7 +9,6 @@ from timbre_server.voicecache.tiered import TieredFeatureCache
 from timbre_server.voicecache.voice_use import VoiceUse
 
 __all__ = [
-    "HostFeatureCache",
     "HostStorage",
     "MemoryTiers",
     "SharedTier",

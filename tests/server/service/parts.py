@@ -22,7 +22,7 @@ from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
 from timbre_server.store import AloneFleet, InMemoryVoiceStore
 from timbre_server.telemetry.metrics import Metrics
-from timbre_server.voicecache import HostFeatureCache
+from timbre_server.voicecache import HostStorage, MemoryTiers, Tier, TieredFeatureCache, VoiceUse
 
 NOW = 1_800_000_000.0
 """What the clock says, unless a test moves it."""
@@ -51,7 +51,8 @@ class Parts:
     engine: StubEngine
     dispatcher: BatchingDispatcher
     store: InMemoryVoiceStore
-    features: HostFeatureCache
+    features: TieredFeatureCache
+    memory: Tier
     speech: SpeechService
     voices: VoiceService
     consents: ConsentService
@@ -72,7 +73,11 @@ async def built_parts(
     dispatcher = BatchingDispatcher(worker, max_pending_seconds=max_pending_seconds)
     fleet = AloneFleet()
     store = InMemoryVoiceStore(max_stored_bytes, fleet)
-    features = HostFeatureCache(engine.descriptor, dispatcher, max_bytes=64 << 20, observer=Metrics())
+    metrics = Metrics()
+    memory = Tier("host", HostStorage(), capacity_bytes=64 << 20, observer=metrics)
+    features = TieredFeatureCache(
+        engine.descriptor, dispatcher, memory=MemoryTiers(memory), use=VoiceUse(metrics), observer=metrics
+    )
     intake = RecordingIntake(RecordingDecoder(DecodeLimits()), min_voiced_seconds=engine.descriptor.min_voiced_seconds)
     clock, numbers = [NOW], count(1)
     shared = {
@@ -91,7 +96,8 @@ async def built_parts(
     await worker.start()
     await dispatcher.start()
     try:
-        yield Parts(engine, dispatcher, store, features, speech, voices, consents, clock)
+        yield Parts(engine, dispatcher, store, features, memory, speech, voices, consents, clock)
     finally:
         await dispatcher.stop()
+        await features.close()
         await worker.stop()

@@ -38,11 +38,11 @@ async def test_a_pod_confirms_a_deletion_only_when_nothing_of_it_is_in_use(parts
 
 async def test_a_replaced_recording_s_features_are_dropped_on_the_pods_that_hear_of_it(parts: Parts) -> None:
     voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
-    held = parts.features.held_bytes
+    held = parts.memory.held_bytes
     await parts.voices.replace(TENANT, voice.id, VoiceUpload(recorded(HER_VOICE)))
-    assert parts.features.held_bytes == held
+    assert parts.memory.held_bytes == held
     assert (await parts.voices.delete(TENANT, voice.id)).complete
-    assert parts.features.held_bytes == 0
+    assert parts.memory.held_bytes == 0
 
 
 async def test_a_shared_tier_that_cannot_be_reached_makes_a_receipt_incomplete(parts: Parts) -> None:

@@ -99,10 +99,10 @@ async def test_two_replacements_at_once_leave_the_features_of_one_recording(part
     others = [HERS, VoiceUpload(recorded(HIS_OTHER_TAKE))]
     after = await asyncio.gather(*(parts.voices.replace(TENANT, voice.id, upload) for upload in others))
     assert sorted(each.generation for each in after) == [2, 3]
-    alone = parts.features.held_bytes
+    alone = parts.memory.held_bytes
     await parts.voices.delete(TENANT, voice.id)
     assert alone > 0
-    assert parts.features.held_bytes == 0
+    assert parts.memory.held_bytes == 0
 
 
 async def test_a_voice_that_is_deleted_while_it_is_replaced_leaves_no_features(parts: Parts) -> None:
@@ -113,7 +113,7 @@ async def test_a_voice_that_is_deleted_while_it_is_replaced_leaves_no_features(p
     with pytest.raises(VoiceNotFound):
         await replacing
     assert len(parts.engine.encodings) == 2
-    assert parts.features.held_bytes == 0
+    assert parts.memory.held_bytes == 0
 
 
 async def test_a_full_store_leaves_no_features() -> None:
@@ -121,7 +121,7 @@ async def test_a_full_store_leaves_no_features() -> None:
         with pytest.raises(RegistryFull):
             await parts.voices.enrol(TENANT, "x", HIS)
         assert len(parts.engine.encodings) == 1
-        assert parts.features.held_bytes == 0
+        assert parts.memory.held_bytes == 0
 
 
 async def test_replacing_nobody_is_not_found_before_the_recording_is_looked_at(parts: Parts) -> None:
@@ -132,7 +132,7 @@ async def test_replacing_nobody_is_not_found_before_the_recording_is_looked_at(p
 async def test_a_deleted_voice_leaves_no_features(parts: Parts) -> None:
     voice = await parts.voices.enrol(TENANT, "x", HIS)
     await parts.voices.delete(TENANT, voice.id)
-    assert parts.features.held_bytes == 0
+    assert parts.memory.held_bytes == 0
     with pytest.raises(VoiceNotFound):
         await parts.voices.voice(TENANT, voice.id)
 
