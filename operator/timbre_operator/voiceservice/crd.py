@@ -85,8 +85,8 @@ def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> di
     """A structural schema: references resolved, ``| None`` folded away, rules added."""
     schema = _resolved(schema, definitions)
     if schema.get("x-kubernetes-int-or-string"):
-        kept = {name: value for name, value in schema.items() if name in {"pattern", "description"}}
-        return {"anyOf": [{"type": "integer"}, {"type": "string"}], **kept, "x-kubernetes-int-or-string": True}
+        texts: dict[str, Any] = {name: value for name, value in schema.items() if name in {"pattern", "description"}}
+        return texts | {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
     first = {name: schema[name] for name in ("type", "description") if name in schema}  # people read the file too
     result = {name: value for name, value in {**first, **schema}.items() if name not in _DROPPED}
     if "description" in result:

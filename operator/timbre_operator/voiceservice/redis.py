@@ -51,8 +51,8 @@ class Storage(Model):
     """Whether the voices outlive the VoiceService: Retain (also where it is not written) or Delete."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "!has(oldSelf.size) || has(self.size) && (!isQuantity(self.size) || !isQuantity(oldSelf.size)"
-            " || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0)",
+            "!has(oldSelf.size) || !has(self.size) || !isQuantity(self.size) || !isQuantity(oldSelf.size)"
+            " || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
             "write the size that it had, or a larger one; a volume cannot shrink",
         ),
         Rule(
