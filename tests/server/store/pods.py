@@ -14,10 +14,10 @@ from tests.redis_server import RedisServer
 from timbre_contract.keys import ServiceKeys
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.ports import VoiceName
-from timbre_server.settings import FreshnessSettings, RedisSettings, Settings
+from timbre_server.settings import FreshnessSettings, RedisSettings, Settings, VoicesSettings
 from timbre_server.store.link import RedisLink
 from timbre_server.store.redis_voices import RedisVoiceStore
-from timbre_server.store.registry import RedisRegistry
+from timbre_server.store.registry import SWEEP_SECONDS, RedisRegistry
 from timbre_server.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -39,22 +39,44 @@ def a_voice(name: VoiceName = ADA, digest: str = "first") -> VoiceRecord:
 class Pod:
     """A registry, its link and its metrics."""
 
+    max_recording_bytes = 1 << 20
+
     def __init__(
-        self, server: RedisServer, scope: str, name: str = "pod-1", *, freshness: FreshnessSettings | None = None
+        self,
+        server: RedisServer,
+        scope: str,
+        name: str = "pod-1",
+        *,
+        freshness: FreshnessSettings | None = None,
+        sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
-        settings = Settings(redis=RedisSettings(url=server.url), freshness=freshness or FreshnessSettings())
+        settings = Settings(
+            redis=RedisSettings(url=server.url),
+            freshness=freshness or FreshnessSettings(),
+            voices=VoicesSettings(max_stored_bytes=self.max_recording_bytes),
+        )
         self.name = name
         self.keys = ServiceKeys(scope)
         self.metrics = Metrics()
         self.link = RedisLink(settings.redis)
         self.registry = RedisRegistry(
-            self.link, self.keys, pod=name, settings=settings, metrics=self.metrics, grace_seconds=GRACE_SECONDS
+            self.link,
+            self.keys,
+            pod=name,
+            settings=settings,
+            metrics=self.metrics,
+            grace_seconds=GRACE_SECONDS,
+            sweep_seconds=sweep_seconds,
         )
         self.store, self.fleet, self.follower = self.registry.store, self.registry.fleet, self.registry.follower
 
+    def patience(self) -> asyncio.Timeout:
+        """Within which a test waits."""
+        return asyncio.timeout(PATIENCE_SECONDS)
+
     async def until(self, claim: Callable[[], bool]) -> None:
         """Returns when the claim holds; asks whenever the follower has had news, an error or a quiet 100 ms."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with self.patience():
             while not claim():
                 await self.follower.turn()
 

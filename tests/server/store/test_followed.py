@@ -1,0 +1,103 @@
+"""What does a pod hold of the voices that it uses, and when does it ask?"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.redis_server import RedisServer
+from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, elsewhere, running
+from tests.server.store.registries import a_consent
+from timbre_server.errors import ConsentNotFound, InvalidValue, StoreUnavailable, VoiceNotFound
+
+
+async def test_an_unknown_voice_is_not_found(redis_server: RedisServer, scope: str) -> None:
+    pod = Pod(redis_server, scope)
+    async with running(pod):
+        with pytest.raises(VoiceNotFound):
+            await pod.store.voice(*ADA)
+
+
+async def test_a_pod_knows_its_own_writes_at_once(redis_server: RedisServer, scope: str) -> None:
+    pod = Pod(redis_server, scope)
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"old")
+        after = (await pod.store.replace_voice(a_voice(digest="second"), b"new")).after
+        assert await pod.store.voice(*ADA) == after
+        assert await pod.store.reference(*ADA, "second") == b"new"
+        await pod.store.delete_voice(*ADA)
+        with pytest.raises(VoiceNotFound):
+            await pod.store.voice(*ADA)
+        with pytest.raises(VoiceNotFound):
+            await pod.store.reference(*ADA, "second")
+
+
+async def test_of_racing_writers_all_pods_end_with_what_the_registry_has(redis_server: RedisServer, scope: str) -> None:
+    pods = [Pod(redis_server, scope, name) for name in ("a", "b", "c")]
+    async with running(*pods):
+        await pods[0].store.add_voice(a_voice(), b"flac")
+
+        async def write(pod: Pod) -> None:
+            for number in range(20):
+                await pod.store.replace_voice(a_voice(digest=f"{pod.name}-{number}"), b"flac")
+                await pod.store.voice(*ADA)
+
+        await asyncio.gather(*(write(pod) for pod in pods))
+        truth = elsewhere(redis_server, scope, lambda store: store.voice(*ADA))
+        assert truth.generation == 61
+        for pod in pods:
+            known = asyncio.get_running_loop().time()
+            await pod.until(lambda pod=pod, known=known: pod.follower.known_up_to > known)
+            assert await pod.store.voice(*ADA) == truth
+
+
+async def test_records_named_in_a_row_are_held(own_redis: RedisServer) -> None:
+    pod = Pod(own_redis, "row")
+    elsewhere(own_redis, "row", lambda store: store.add_voice(a_voice(), b"flac"))
+    async with running(pod):
+        assert await pod.store.voices_named([GRACE, ADA]) == [None, a_voice()]
+        own_redis.kill()
+        assert await pod.store.voice(*ADA) == a_voice()
+        with pytest.raises(StoreUnavailable):
+            await pod.store.voice(*GRACE)
+        own_redis.start()
+
+
+async def test_a_used_voice_can_be_extracted_again_while_redis_is_away(own_redis: RedisServer) -> None:
+    pod = Pod(own_redis, "away")
+    elsewhere(own_redis, "away", lambda store: store.add_voice(a_voice(), b"flac"))
+    async with running(pod):
+        await pod.knows(ADA)
+        own_redis.kill()
+        assert await pod.store.reference(*ADA, "first") == b"flac"
+        own_redis.start()
+
+
+async def test_a_recording_is_fetched_once_after_the_first_use(redis_server: RedisServer, scope: str) -> None:
+    elsewhere(redis_server, scope, lambda store: store.add_voice(a_voice(), b"flac"))
+    pod = Pod(redis_server, scope)
+    async with running(pod):
+        await pod.knows(ADA)
+        await pod.registry.checker.checked()
+        with by_hand(redis_server) as client:
+            client.config_resetstat()
+            await pod.knows(ADA, ADA)
+            assert "cmdstat_hmget" not in client.info("commandstats")
+
+
+async def test_what_the_store_lists_and_keeps_besides_goes_through(redis_server: RedisServer, scope: str) -> None:
+    pod = Pod(redis_server, scope)
+    async with running(pod):
+        added = await pod.store.add_voice(a_voice(), b"flac")
+        with pytest.raises(InvalidValue):
+            await pod.store.add_voice(a_voice(), b"flac")
+        assert await pod.store.voices("default", after=None, limit=10) == ([added], False)
+        assert not await pod.store.restore_voice(added, b"flac")
+        await pod.store.add_consent(a_consent())
+        assert (await pod.store.consents("default", after=None, limit=10))[0] == [a_consent()]
+        assert (await pod.store.rename_consent("default", "cons_1", "Grace")).name == "Grace"
+        assert (await pod.store.consent("default", "cons_1")).name == "Grace"
+        await pod.store.delete_consent("default", "cons_1")
+        with pytest.raises(ConsentNotFound):
+            await pod.store.consent("default", "cons_1")

@@ -1,0 +1,75 @@
+"""What does the registry's answer mean for a record that is held?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.redis_server import RedisServer
+from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, running
+from timbre_server.store.reconciliation import Verdict, verdict
+from timbre_server.store.redis_voices import GONE, Version, VoiceVersion
+
+HELD = replace(a_voice(digest="held"), generation=5)
+
+
+@pytest.mark.parametrize(
+    ("known", "while_followed", "after_it_was_emptied"),
+    [
+        (VoiceVersion(5, "held"), Verdict.CURRENT, Verdict.CURRENT),
+        (VoiceVersion(6, "newer"), Verdict.OVERTAKEN, Verdict.OVERTAKEN),
+        (VoiceVersion(5, "other"), Verdict.OVERTAKEN, Verdict.OVERTAKEN),
+        (VoiceVersion(4, "older"), Verdict.OVERTAKEN, Verdict.LOST),
+        (GONE, Verdict.OVERTAKEN, Verdict.OVERTAKEN),
+        (None, Verdict.LOST, Verdict.LOST),
+    ],
+)
+def test_freshness_is_equality_unless_redis_was_emptied(
+    known: Version, while_followed: Verdict, after_it_was_emptied: Verdict
+) -> None:
+    assert verdict(HELD, known, emptied=False) is while_followed
+    assert verdict(HELD, known, emptied=True) is after_it_was_emptied
+
+
+async def test_a_sweep_finds_what_the_log_never_told(redis_server: RedisServer, scope: str) -> None:
+    pod = Pod(redis_server, scope, sweep_seconds=0.1)
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        with by_hand(redis_server) as client:
+            client.hset(pod.keys.voice(*ADA), "digest", "changed behind our back")
+        assert (await pod.store.voice(*ADA)).digest == "first"  # nobody could know
+        records = [await pod.store.voice(*ADA)]
+
+        async with pod.patience():
+            while records[-1].digest == "first":
+                await pod.follower.turn()
+                records.append(await pod.store.voice(*ADA))
+        assert records[-1].digest == "changed behind our back"
+
+
+async def test_voices_without_their_recordings_are_published_again_too(own_redis: RedisServer) -> None:
+    pod = Pod(own_redis, "bare")
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        with by_hand(own_redis) as client:
+            await pod.store.add_voice(a_voice(GRACE), b"x" * (pod.max_recording_bytes + 1))
+            client.flushall()
+            await pod.until(lambda: pod.registry.degraded)
+            await pod.until(lambda: not pod.registry.degraded)
+            assert client.hmget(pod.keys.voice(*ADA), "digest", "reference") == [b"first", b"flac"]
+            assert client.hmget(pod.keys.voice(*GRACE), "digest", "reference") == [b"first", None]
+
+
+async def test_a_redis_that_is_full_is_filled_as_soon_as_it_has_room(own_redis: RedisServer) -> None:
+    pod = Pod(own_redis, "full")
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        with by_hand(own_redis) as client:
+            client.flushall()
+            client.config_set("maxmemory", 1)
+            await pod.until(lambda: pod.registry.degraded)
+            assert await pod.store.voice(*ADA) == a_voice()
+            client.config_set("maxmemory", 0)
+            await pod.until(lambda: not pod.registry.degraded)
+            assert client.hget(pod.keys.voice(*ADA), "reference") == b"flac"
