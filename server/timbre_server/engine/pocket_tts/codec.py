@@ -6,6 +6,7 @@ the past, its transformer keeps keys and values, and the convolutions are given 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import torch  # type: ignore[import-not-found,unused-ignore]
@@ -66,15 +67,16 @@ class StreamingDecoder:
 
 
 def reached_positions(config: Any) -> int:
-    """How many inputs of the past the decoder's convolutions reach: positions at the upsampled rate, rounded up.
-
-    An upper bound: what a later, finer stage reaches is counted in the positions of the first one.
-    """
-    stages = len(config.upsampling_ratios)
+    """How many inputs of the past the decoder's convolutions reach: positions at the upsampled rate, rounded up."""
     residual = sum(
         (config.residual_kernel_size - 1) * config.dilation_growth_rate**layer
         for layer in range(config.num_residual_layers)
     )
-    per_stage = 1 + residual
-    reach: int = (config.kernel_size - 1) + stages * per_stage + (config.last_kernel_size - 1)
-    return reach
+    reach = float(config.kernel_size - 1)
+    finer = 1
+    for ratio in config.upsampling_ratios:
+        reach += 1 / finer  # a transposed convolution with a kernel of two strides: one input back
+        finer *= ratio
+        reach += residual / finer
+    positions: int = math.ceil(reach + (config.last_kernel_size - 1) / finer)
+    return positions

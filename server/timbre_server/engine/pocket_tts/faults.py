@@ -12,8 +12,12 @@ from timbre_server.errors import EngineError, EngineOutOfMemory
 
 T = TypeVar("T")
 
-_CPU_OUT_OF_MEMORY: Final = "not enough memory"
-"""In the message of torch's CPU allocator, which raises a plain RuntimeError."""
+_CPU_OUT_OF_MEMORY: Final = "DefaultCPUAllocator"
+"""In the message of torch's CPU allocator, which raises a plain RuntimeError where CUDA's has a class of its own."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Device:
@@ -24,11 +28,11 @@ class Device:
         self.broken: str | None = None
         """One sentence once it is gone for good: after such an error every later CUDA call fails, until a restart."""
 
-    def attempt(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns.
+    def attempt(self, work: Callable[[], T], let_go: Callable[[], None] = _nothing) -> T:
+        """What ``work`` returns; if it fails, ``let_go`` drops what else the batch holds on the device.
 
         Raises:
-            EngineOutOfMemory: no memory for it; what it had is free again.
+            EngineOutOfMemory: no memory for it; what it had is free again, for other processes too.
             EngineError: anything else that torch raises.
         """
         failure: EngineError
@@ -40,7 +44,8 @@ class Device:
             failure = self._meaning(error)
         # Out of the except block the error is gone, and with it the frames that hold the tensors of the attempt: only
         # now can their memory be given back.  So the failure has no cause; its message says what torch said.
-        self._give_back()
+        let_go()
+        self.give_back()
         raise failure
 
     def alive(self) -> bool:
@@ -61,7 +66,8 @@ class Device:
             return EngineError(self.broken)
         return EngineError(f"the engine failed ({type(error).__name__})")
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """Hands memory that torch holds in reserve back to the machine."""
         if self.device.type == "cuda" and self.broken is None:
             with contextlib.suppress(RuntimeError):
                 torch.cuda.empty_cache()

@@ -118,6 +118,13 @@ def test_the_seed_is_heard_and_so_is_the_voice(engine: PocketTtsEngine, voices: 
         assert np.abs(said(engine, job)[0] - usual).max() > 1e-3
 
 
+def test_the_noise_has_the_temperature_as_its_variance(engine: PocketTtsEngine) -> None:
+    noise = engine._ready().model.noise(7, 5_000)  # 40,000 values: the deviation is known to 0.4 %
+
+    assert noise.shape == (5_000, 8)
+    assert float(noise.std()) == pytest.approx(0.7**0.5, rel=0.02)
+
+
 def test_sentences_of_one_request_do_not_share_their_noise() -> None:
     seeds = {seed_of(text, seed) for text in (SHORT, TEXT) for seed in (0, 1)}
 
