@@ -19,6 +19,7 @@ nothing is drawn.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -69,10 +70,11 @@ def charts_of_bars(bars: Sequence[Bar]) -> list[Chart]:
 
 def _draw_chart(axes: Axes, chart: Chart) -> None:
     ours = set(chart.ours) or {next(iter(chart.bars))}
-    names, values = list(chart.bars), list(chart.bars.values())
+    names = list(chart.bars)
+    values = [value if math.isfinite(value) else 0.0 for value in chart.bars.values()]
     colours = [OURS if name in ours else PEERS for name in names]
     drawn = axes.barh(names, values, color=colours, height=0.72)
-    axes.bar_label(drawn, [f"{value:.4g}" for value in values], padding=3)
+    axes.bar_label(drawn, [f"{value:.4g}" for value in chart.bars.values()], padding=3)
     shown = [abs(value) for value in [*values, *([chart.limit] if chart.limit else [])] if value]
     logarithmic = min([*values, 1.0]) > 0 and bool(shown) and max(shown) > FAR_APART * min(shown)
     if logarithmic:

@@ -16,7 +16,7 @@ from benchmarks.steady_load import Http, SteadyLoad
 from examples.local_server import LocalServer
 from tests.fault_proxy import BLACK_HOLE, PASS, REFUSE, RESET, Fault, FaultProxy, cut_after, slow
 from tests.quality import recordings
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 from tests.redis_topologies import RedisSentinelServers
 from timbre_contract import metrics
 from timbre_contract.api import METRICS_PATH, SPEECH_PATH, VOICES_PATH
@@ -111,7 +111,7 @@ def behind_proxy(redis_server: RedisServer) -> Iterator[tuple[FaultProxy, LocalS
 
 
 @pytest.fixture
-def own_redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+def own_redis(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterator[RedisServer]:
     """One that may be killed; its options by parametrization."""
     server = RedisServer(*getattr(request, "param", ()))
     yield server
@@ -228,6 +228,7 @@ async def test_a_redis_that_comes_back_with_its_file_has_every_voice_and_nothing
         assert await fresh.speak(voice) == 200
 
 
+@pytest.mark.usefixtures("redis_server")  # which is skipped where there is none
 async def test_a_failover_by_sentinel_is_followed(scope: str) -> None:
     servers = await asyncio.to_thread(RedisSentinelServers)
     try:
@@ -258,11 +259,13 @@ async def test_a_failover_by_sentinel_is_followed(scope: str) -> None:
         servers.close()
 
 
-async def test_no_acknowledged_voice_is_lost_to_sigkill_with_appendfsync_always(scope: str) -> None:
+@pytest.mark.parametrize("own_redis", [("--appendonly", "yes", "--appendfsync", "always")], indirect=True)
+async def test_no_acknowledged_voice_is_lost_to_sigkill_with_appendfsync_always(
+    own_redis: RedisServer, scope: str
+) -> None:
     """200 enrolments by eight writers at once; Redis is killed ten times, whenever so many more are acknowledged."""
     chance = random.Random(4)
-    server = RedisServer("--appendonly", "yes", "--appendfsync", "always", port=free_port())
-    link = RedisLink(RedisSettings(url=server.url, breaker_probe_seconds=0.02))
+    link = RedisLink(RedisSettings(url=own_redis.url, breaker_probe_seconds=0.02))
     store = RedisVoiceStore(link, ServiceKeys(scope))
     flac, wanted = random.Random(5).randbytes(50_000), 200
     acknowledged: list[VoiceRecord] = []
@@ -284,8 +287,8 @@ async def test_no_acknowledged_voice_is_lost_to_sigkill_with_appendfsync_always(
             while len(acknowledged) < goal:
                 news.clear()
                 await news.wait()
-            server.kill()  # with eight writes under way
-            await asyncio.to_thread(server.start)
+            own_redis.kill()  # with eight writes under way
+            await asyncio.to_thread(own_redis.start)
 
     try:
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
@@ -303,4 +306,3 @@ async def test_no_acknowledged_voice_is_lost_to_sigkill_with_appendfsync_always(
             assert await store.reference("default", voice.id, voice.digest) == flac
     finally:
         await link.close()
-        server.close()

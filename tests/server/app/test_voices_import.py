@@ -188,6 +188,7 @@ async def test_an_unknown_consent_refuses_the_voice(voices: Registry, tmp_path: 
     assert await voices.voices() == []
 
 
+@pytest.mark.usefixtures("redis_server")  # which is skipped where there is none
 async def test_a_full_registry_ends_the_import_and_keeps_whole_voices_only(scope: str, tmp_path: Path) -> None:
     server = RedisServer("--maxmemory", "3mb", "--maxmemory-policy", "volatile-lru")
     try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.redis_server import RedisServer
+from tests.redis_topologies import RedisClusterServers
 from timbre_contract.keys import ServiceKeys
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import RegistryFull, StoreUnavailable
@@ -23,9 +24,12 @@ def numbered(count: int) -> list[tuple[VoiceRecord, bytes]]:
     ]
 
 
-@pytest.fixture
-async def store(redis_server: RedisServer, scope: str) -> AsyncIterator[BulkVoiceStore]:
-    link = RedisLink(RedisSettings(url=redis_server.url))
+@pytest.fixture(params=["standalone", "cluster"])
+async def store(
+    redis_server: RedisServer, redis_cluster: RedisClusterServers, request: pytest.FixtureRequest, scope: str
+) -> AsyncIterator[BulkVoiceStore]:
+    settings = redis_cluster.settings if request.param == "cluster" else RedisSettings(url=redis_server.url)
+    link = RedisLink(settings)
     yield BulkVoiceStore(link, ServiceKeys(scope))
     await link.close()
 
@@ -83,6 +87,7 @@ async def test_writes_that_replicas_confirm_fail_where_there_are_none(redis_serv
         await link.close()
 
 
+@pytest.mark.usefixtures("redis_server")  # which is skipped where there is none
 async def test_a_full_registry_is_told(scope: str) -> None:
     server = RedisServer("--maxmemory", "3mb", "--maxmemory-policy", "volatile-lru")
     link = RedisLink(RedisSettings(url=server.url))
