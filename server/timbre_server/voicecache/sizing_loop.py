@@ -125,7 +125,7 @@ class SizingLoop:
         )
 
     async def run(self) -> None:
-        """Until cancelled: reads, decides, resizes."""
+        """Until cancelled: reads, decides, resizes.  Once it has ended nobody touches the device, unless the driver hangs."""
         while True:
             tick = asyncio.ensure_future(self._in_thread(self.tick))
             try:
@@ -134,6 +134,7 @@ class SizingLoop:
                     _log.warning("the device does not answer; the voice cache keeps its budget")
                 await tick
             finally:
+                await asyncio.wait({tick}, timeout=ANSWER_SECONDS)
                 tick.cancel()
             await asyncio.sleep(PERIOD_SECONDS)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,13 +49,15 @@ class Pressure:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._said: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def say(self, **said: int) -> None:
-        """Replaces the file at once: a reader never sees half of it."""
-        self._said.update(said)
-        new = self.path.with_suffix(".new")
-        new.write_text("".join(f"{key} {value}\n" for key, value in self._said.items()), "ascii")
-        new.replace(self.path)
+        """Replaces the file at once: a reader never sees half of it.  Thread-safe."""
+        with self._lock:
+            self._said.update(said)
+            new = self.path.with_suffix(".new")
+            new.write_text("".join(f"{key} {value}\n" for key, value in self._said.items()), "ascii")
+            new.replace(self.path)
 
 
 class Child:

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,6 +54,17 @@ TRACES: Mapping[str, Trace] = {
 }
 
 
+class ZipfVoices:
+    """Which voices are asked for: of a thousand, the first ones most."""
+
+    def __init__(self) -> None:
+        self._random = random.Random(5)
+
+    def next(self, count: int) -> list[int]:
+        """The next ones, by Zipf's law with exponent 1."""
+        return [int(math.exp(self._random.random() * math.log(1000))) for _ in range(count)]
+
+
 class SharedDevice:
     """What NVML would say, written to its file whenever it changes."""
 
@@ -60,6 +72,7 @@ class SharedDevice:
         self._pressure = pressure
         self.others_bytes = 0
         self.slab_bytes = 0
+        self._lock = threading.Lock()
         self.tell()
 
     @property
@@ -70,11 +83,12 @@ class SharedDevice:
 
     def tell(self, *, others_bytes: int | None = None, slabs: int = 0) -> None:
         """Something was taken or given back."""
-        if others_bytes is not None:
-            self.others_bytes = others_bytes
-        self.slab_bytes += slabs
-        free = max(0, TOTAL_BYTES - self.others_bytes - self.slab_bytes)
-        self._pressure.say(total=TOTAL_BYTES, free=free)
+        with self._lock:
+            if others_bytes is not None:
+                self.others_bytes = others_bytes
+            self.slab_bytes += slabs
+            free = max(0, TOTAL_BYTES - self.others_bytes - self.slab_bytes)
+            self._pressure.say(total=TOTAL_BYTES, free=free)
 
 
 class SlabsOnDevice(HostSlabMemory):
@@ -144,7 +158,7 @@ class CacheUnderPressure:
         assert reader is not None, "the fake library is loaded"
         self.loop = SizingLoop(self.tier, self.storage, reader, LIMITS, observer=self.heard, clock=clock)
         self._features = {"latents": np.zeros(ENTRY_BYTES // 4, np.float32)}
-        self._random = random.Random(5)
+        self._voices = ZipfVoices()
         for voice in range(LIMITS.max_bytes // ENTRY_BYTES):
             self.use(voice)
 
@@ -157,8 +171,8 @@ class CacheUnderPressure:
 
     def use_some(self, count: int) -> None:
         """Speaks with that many voices of a thousand."""
-        for _ in range(count):
-            self.use(int(math.exp(self._random.random() * math.log(1000))))
+        for voice in self._voices.next(count):
+            self.use(voice)
 
 
 def play(name: str, file: Path) -> Iterator[Moment]:

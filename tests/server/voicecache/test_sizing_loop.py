@@ -251,6 +251,29 @@ async def test_a_driver_that_hangs_is_reported_and_not_asked_again_until_it_answ
         await running
 
 
+async def test_who_cancels_waits_for_the_tick_that_runs() -> None:
+    """Else the driver could be closed while somebody reads it."""
+    entered, go_on, left = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Device):
+        def read(self, *, load: bool = True) -> DeviceReading | None:
+            if self.loads:  # not the first one, which sets the budget
+                entered.set()
+                assert go_on.wait(10)
+                left.set()
+            return super().read(load=load)
+
+    running = asyncio.create_task(Cache(Slow()).loop.run())
+    await asyncio.to_thread(entered.wait, 10)
+    running.cancel()
+    await asyncio.sleep(0)  # the cancellation has arrived
+    assert not running.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert left.is_set()
+
+
 async def test_a_call_aside_runs_on_a_thread_that_no_exit_waits_for() -> None:
     threads: list[threading.Thread] = []
     await in_daemon_thread(lambda: threads.append(threading.current_thread()))
