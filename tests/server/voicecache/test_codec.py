@@ -92,6 +92,18 @@ def test_decoding_makes_read_only_views_on_the_bytes_as_they_came() -> None:
         assert array.flags.aligned
 
 
+def test_the_order_of_the_arrays_changes_no_byte() -> None:
+    features = some_features()
+    assert encode(dict(reversed(features.items())), key=KEY) == encode(features, key=KEY)
+
+
+def test_wide_types_stand_before_narrow_ones_so_that_each_array_is_aligned() -> None:
+    features = {"a": np.ones(3, np.uint8), "b": np.ones(1, np.float64), "c": np.ones(1, np.float32)}
+    blob = encode(features, key=KEY)
+    assert all(array.flags.aligned for array in decode(blob, key=KEY, spec=spec_of(features)).values())
+    assert _data(blob) == _data(safetensors.numpy.save(features))
+
+
 def test_bytes_that_a_connection_read_into_its_own_buffer_are_not_copied_either() -> None:
     buffer = bytearray(encode(some_features(), key=KEY))
     for array in decode(memoryview(buffer), key=KEY, spec=SPEC).values():
