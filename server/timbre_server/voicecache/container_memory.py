@@ -13,9 +13,6 @@ HOST_SHARE: Final = 0.5
 """Of the memory that is left when the cache is made, engine loaded: the other half is for the requests under way, for
 uploads of 10 MiB and what they are decoded to, and for what the interpreter will not give back."""
 
-UNLIMITED_BYTES: Final = 1 << 60
-"""Version 1 writes "no limit" as the greatest multiple of a page below 2**63; no machine has an exbibyte."""
-
 
 @dataclass(frozen=True)
 class ContainerMemory:
@@ -60,7 +57,7 @@ def _groups(root: Path) -> list[ContainerMemory | None]:
         else:
             continue
         # Without a namespace of its own a container sees the path on the host, but only its own group is mounted.
-        parts = [part for part in path.split("/") if part not in {"", ".."}]
+        parts = [part for part in path.split("/") if part]
         groups += [_group(base.joinpath(*parts[:depth]), names) for depth in range(len(parts), -1, -1)]
     return groups
 
@@ -68,7 +65,7 @@ def _groups(root: Path) -> list[ContainerMemory | None]:
 def _group(folder: Path, names: tuple[str, str, str]) -> ContainerMemory | None:
     limit_name, usage_name, droppable = names
     limit, usage = _number(_text(folder / limit_name)), _number(_text(folder / usage_name))
-    if limit is None or usage is None or limit >= UNLIMITED_BYTES:
+    if limit is None or usage is None:
         return None
     return ContainerMemory(limit, max(0, usage - _field(_text(folder / "memory.stat"), droppable)))
 

@@ -140,7 +140,7 @@ def decide(
         return Decision(state)
     wanted = cache.ghost_bytes - state.ghost_bytes
     considered = replace(state, window_from=now, ghost_bytes=cache.ghost_bytes)
-    return _grown(limits, considered, cache, min(wanted, headroom - limits.step_bytes), now)
+    return _grown(limits, considered, cache, wanted, now)
 
 
 def after_out_of_memory(limits: SizingLimits, state: SizingState, cache: CacheState, now: float) -> Decision:
@@ -159,13 +159,13 @@ def _shrunk(limits: SizingLimits, state: SizingState, cache: CacheState, headroo
     return _resized(state, min(state.capacity_bytes, limits.bounded(held - less)), cache, now, PRESSURE)
 
 
-def _grown(limits: SizingLimits, state: SizingState, cache: CacheState, more_bytes: int, now: float) -> Decision:
-    """By what is wanted and there, a step at most, if it is full and all has been calm for a dwell."""
+def _grown(limits: SizingLimits, state: SizingState, cache: CacheState, wanted_bytes: int, now: float) -> Decision:
+    """By what is wanted, a step at most, if it is full and all has been calm for a dwell: that leaves a margin."""
     calm = state.calm_since is not None and now - state.calm_since >= limits.dwell_seconds
     full = cache.reserved_bytes > state.capacity_bytes - limits.step_bytes
-    if not calm or not full or more_bytes <= 0 or now < state.grows_not_before:
+    if not calm or not full or wanted_bytes <= 0 or now < state.grows_not_before:
         return Decision(state)
-    more_bytes = min(limits.step_bytes, max(limits.quantum_bytes, more_bytes))
+    more_bytes = min(limits.step_bytes, max(limits.quantum_bytes, wanted_bytes))
     return _resized(state, limits.bounded(state.capacity_bytes + more_bytes), cache, now, DEMAND)
 
 

@@ -88,6 +88,14 @@ def test_pressure_shrinks_what_is_held_not_what_may_be() -> None:
     assert decision.capacity_bytes == GIB - 16 * MIB - STEP
 
 
+def test_pressure_that_comes_back_within_a_dwell_takes_twice_the_margin() -> None:
+    state = replace(settled(2 * GIB), resized_at=-DWELL / 2)
+    again = decide(LIMITS, state, with_headroom(-160 * MIB), full(2 * GIB), 0.0)
+    assert again.capacity_bytes == 2 * GIB - 160 * MIB - 2 * STEP
+    later = decide(LIMITS, state, with_headroom(-160 * MIB), full(2 * GIB), DWELL / 2)
+    assert later.capacity_bytes == 2 * GIB - 160 * MIB - STEP
+
+
 def test_no_pressure_takes_the_least_budget() -> None:
     decision = decide(LIMITS, settled(2 * GIB), with_headroom(-10 * GIB), full(2 * GIB), 0.0)
     assert decision.capacity_bytes == LIMITS.min_bytes
