@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gc
 import pickle  # noqa: TID251 - the named peer of these rows, on bytes that it made itself
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -64,8 +65,9 @@ class SharedVoices:
         return SharedTier(self.shared, self.descriptor, observer=Metrics())
 
     def cache(self, host_bytes: int) -> TieredFeatureCache:
-        """A pod that holds nothing yet, and keeps what fits."""
+        """A pod that holds nothing yet, and keeps what fits; the one before it has left no garbage to collect."""
         metrics = Metrics()
+        gc.collect()
         host = Tier("host", HostStorage(), capacity_bytes=host_bytes, observer=metrics)
         return TieredFeatureCache(
             self.descriptor,
