@@ -113,6 +113,7 @@ async def test_a_deleted_voice_is_gone_and_its_generation_never_falls(store: Voi
         store.reference("default", "voice_1", a_voice().digest),
         store.delete_voice("default", "voice_1"),
         store.replace_voice(a_voice(), FLAC),
+        store.voices("default", after="voice_1", limit=10),
     ):
         with pytest.raises(VoiceNotFound):
             await gone

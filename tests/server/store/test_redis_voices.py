@@ -163,6 +163,14 @@ async def test_voices_that_are_put_back_are_listed_in_the_order_of_their_creatio
     assert [voice.id for voice in page] == ["voice_30", "voice_20", "voice_10"]
 
 
+async def test_a_voice_that_went_back_a_generation_is_put_back_at_its_place(store: RedisVoiceStore) -> None:
+    await store.add_voice(a_voice("voice_1"), b"1")
+    await store.add_voice(a_voice("voice_2"), b"2")
+    assert await store.restore_voice(a_voice("voice_1", generation=5), b"5") is True
+    page, _ = await store.voices("default", after=None, limit=10)
+    assert [(voice.id, voice.generation) for voice in page] == [("voice_2", 1), ("voice_1", 5)]
+
+
 async def test_equal_services_in_two_scopes_never_meet(store: RedisVoiceStore, scope: str) -> None:
     other = RedisVoiceStore(store._link, ServiceKeys(f"{scope}-b"))
     await store.add_voice(a_voice(digest="ours"), b"1")
@@ -206,6 +214,10 @@ async def test_a_full_redis_gives_up_its_cache_before_it_refuses_a_voice_and_nev
                 assert plain.keys("timbre:1:features:*") == []
             page, _ = await store.voices("default", after=None, limit=100)
             assert [voice.id for voice in page if voice.id in stored] == stored[::-1]
+            with redis.Redis.from_url(server.url) as plain:
+                plain.config_set("maxmemory", "1mb")  # far less than it holds
+            with pytest.raises(RegistryFull):
+                await store.add_consent(a_consent())
             await store.delete_voice("default", stored[0])  # a deletion needs no room
             assert (await store.versions([VoiceName("default", stored[0])])).of == (GONE,)
     finally:
