@@ -1,5 +1,8 @@
 """A use ends once, and the last one frees."""
 
+from threading import Semaphore, Thread
+from typing import Any
+
 from tests.server.voicecache.tiers import a_tier, put, used
 from timbre_server.voicecache.leases import Entry, Leavers
 
@@ -16,6 +19,40 @@ def test_a_lease_ends_once_however_often_it_is_released() -> None:
     second.release()
     assert storage.reserved_bytes == 0
     tier.check_integrity()
+
+
+class AnnouncingLock:
+    """A lock that tells when somebody wants it."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self.wanted = Semaphore(0)
+        self.release = lock.release
+
+    def acquire(self) -> None:
+        self.wanted.release()
+        self._lock.acquire()
+
+
+def test_of_two_threads_that_end_one_use_at_once_only_one_counts() -> None:
+    tier, storage, _ = a_tier()
+    put(tier, "a")
+    kept, shared = used(tier, "a"), used(tier, "a")
+    tier.forget("a")
+    assert shared.entry is not None
+    lock = AnnouncingLock(shared.entry.lock)
+    shared.entry.lock = lock  # type: ignore[assignment]
+    threads = [Thread(target=shared.release) for _ in range(2)]
+    with tier._lock:
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert lock.wanted.acquire(timeout=10)
+    for thread in threads:
+        thread.join()
+    assert storage.reserved_bytes == 10
+    kept.release()
+    assert storage.reserved_bytes == 0
 
 
 def test_a_released_lease_of_an_entry_that_stays_frees_nothing() -> None:
