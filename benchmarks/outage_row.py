@@ -1,6 +1,7 @@
 """What do clients notice while Redis is refused, black-holed or slow, and how soon is all well after it is back?
 
-Beside it, what one GET costs through redis-py as it comes, in the same faults.
+Beside it, an equal server under the same load whose Redis is well, so that what the machine does to both is not taken for
+the fault's; and what one GET costs through redis-py as it comes, in the same faults.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import redis
@@ -16,7 +19,7 @@ import redis.exceptions
 
 from benchmarks.measuring import Bar, Chart, Result, median, quantile
 from benchmarks.server_rows import VOICE
-from benchmarks.steady_load import Answered, Http, SteadyLoad
+from benchmarks.steady_load import Http, SteadyLoad
 from examples.local_redis import RedisServer
 from examples.local_server import LocalServer
 from tests.fault_proxy import BLACK_HOLE, PASS, REFUSE, Fault, FaultProxy, slow
@@ -25,11 +28,11 @@ from timbre_contract.api import CONSENTS_PATH, METRICS_PATH, VOICES_PATH
 
 FAULTS = {"refused": REFUSE, "black-holed": BLACK_HOLE, "200 ms slow": slow(0.2)}
 VOICES = 4
-HEALTHY_SECONDS = 2.5
+HEALTHY_SECONDS = 1.0
 FIRST_SECONDS = 1.5
 """The log of changes is known as healthy for 0.5 s after its last entry, then each use asks Redis, until the breaker opens:
 what is slow at all is slow in here."""
-OPEN_SECONDS = 3.0
+OPEN_SECONDS = 4.0
 GIVE_UP_SECONDS = 5.0
 FIRST_BOUND_MS, OPEN_BOUND_MS, RECOVERY_BOUND_SECONDS = 60.0, 2.0, 1.0
 PEER_SECONDS = 6.0
@@ -43,28 +46,54 @@ WELL = {metrics.REDIS_BREAKER_OPEN.name: 0.0, metrics.CHANGE_LOG_HEALTHY.name: 1
 
 
 @dataclass(frozen=True)
+class Phase:
+    """Seconds of the requests that were due in one stretch of time."""
+
+    ours: list[float]
+    well: list[float]
+    """Of the server whose Redis is well."""
+
+    def added_ms(self, share: float) -> float:
+        """How much later that share of requests was answered than by the other server in the same time."""
+        return (quantile(self.ours, share) - quantile(self.well, share)) * 1000
+
+
+@dataclass(frozen=True)
 class Outage:
     """What one fault did."""
 
     failed: int
     """Answers other than 200."""
     requests: int
-    healthy: list[float]
-    """Seconds of each request, as in the next two."""
-    first: list[float]
-    opened: list[float]
+    before: Phase
+    first: Phase
+    then: Phase
     breaker_opened: bool
     recovery_seconds: float
 
-    def added_ms(self, phase: list[float], share: float) -> float:
-        """How much later that share of the phase's requests was answered than of those before the fault."""
-        return (quantile(phase, share) - quantile(self.healthy, share)) * 1000
+
+@dataclass(frozen=True)
+class Scene:
+    """What is needed to watch a fault."""
+
+    proxy: FaultProxy
+    load: SteadyLoad
+    control: SteadyLoad
+    api: Http
+    admin: Http
+    consent: str
+    """Id of a consent that can be renamed: the cheapest write."""
+
+    def phase(self, begin: float, end: float) -> Phase:
+        """What was due between these times."""
+        ours, well = self.load.between(begin, end), self.control.between(begin, end)
+        return Phase([answer.seconds for answer in ours], [answer.seconds for answer in well])
 
 
-async def enrolled(http: Http, count: int) -> list[str]:
+async def enrolled(http: Http) -> list[str]:
     """Ids of new voices that this server holds in memory."""
     voices = []
-    for number in range(count):
+    for number in range(VOICES):
         answer = await http.upload("POST", VOICES_PATH, "audio_sample", VOICE.read_bytes(), name=f"Voice {number}")
         voices.append(str(json.loads(answer.body)["id"]))
     return voices
@@ -77,65 +106,72 @@ async def said(admin: Http) -> dict[str, float]:
     return {name: float(values[name]) for name in WELL}
 
 
-async def recovered(api: Http, admin: Http, consent: str) -> float:
+async def recovered(scene: Scene) -> float:
     """Seconds until a write works, the breaker is closed and the log is followed; infinite after ``GIVE_UP_SECONDS``."""
     clock = asyncio.get_running_loop().time
-    began = clock()
+    began, body = clock(), json.dumps({"name": "Renamed"}).encode()
     while clock() - began < GIVE_UP_SECONDS:
-        written = await api.ask("POST", f"{CONSENTS_PATH}/{consent}", json.dumps({"name": "Renamed"}).encode())
-        if written.status == 200 and await said(admin) == WELL:
+        written = await scene.api.ask("POST", f"{CONSENTS_PATH}/{scene.consent}", body)
+        if written.status == 200 and await said(scene.admin) == WELL:
             return clock() - began
         await asyncio.sleep(0.01)
     return float("inf")
 
 
-async def suffered(fault: Fault, proxy: FaultProxy, load: SteadyLoad, waiting: tuple[Http, Http, str]) -> Outage:
+async def suffered(fault: Fault, scene: Scene) -> Outage:
     """One fault, from the quiet before it to the recovery after it."""
     clock = asyncio.get_running_loop().time
     began = clock()
     await asyncio.sleep(HEALTHY_SECONDS)
     failing = clock()
-    await asyncio.to_thread(proxy.become, fault)
+    await asyncio.to_thread(scene.proxy.become, fault)
     await asyncio.sleep(FIRST_SECONDS)
-    open_since = clock()
+    then = clock()
     await asyncio.sleep(OPEN_SECONDS)
     ended = clock()
-    breaker_opened = (await said(waiting[1]))[metrics.REDIS_BREAKER_OPEN.name] == 1.0
-    await asyncio.to_thread(proxy.become, PASS)
-    recovery = await recovered(*waiting)
+    breaker_opened = (await said(scene.admin))[metrics.REDIS_BREAKER_OPEN.name] == 1.0
+    await asyncio.to_thread(scene.proxy.become, PASS)
+    recovery = await recovered(scene)
     await asyncio.sleep(0.2)  # what was due is answered
-    every = load.between(began, clock() - 0.1)
+    every = scene.load.between(began, clock() - 0.1)
     return Outage(
         failed=sum(answer.status != 200 for answer in every),
         requests=len(every),
-        healthy=_seconds(load.between(began, failing)),
-        first=_seconds(load.between(failing, open_since)),
-        opened=_seconds(load.between(open_since, ended)),
+        before=scene.phase(began, failing),
+        first=scene.phase(failing, then),
+        then=scene.phase(then, ended),
         breaker_opened=breaker_opened,
         recovery_seconds=recovery,
     )
 
 
-def _seconds(answers: list[Answered]) -> list[float]:
-    return [answer.seconds for answer in answers]
+@asynccontextmanager
+async def prepared(port: int) -> AsyncIterator[Scene]:
+    """Two servers with their voices under load: one behind the proxy, one that reaches the same Redis directly."""
+    async with AsyncExitStack() as stack:
+        proxy = stack.enter_context(FaultProxy(port))
+        server = stack.enter_context(LocalServer({**SETTINGS, "REDIS__URL": proxy.url, "SCOPE": "outage"}))
+        direct = {**SETTINGS, "REDIS__URL": f"redis://127.0.0.1:{port}/0", "SCOPE": "well"}
+        well = stack.enter_context(LocalServer(direct))
+        api = await stack.enter_async_context(Http(server.url))
+        admin = await stack.enter_async_context(Http(server.admin_url))
+        agreed = await api.upload(
+            "POST", CONSENTS_PATH, "recording", VOICE.read_bytes(), name="Consent", language="en-US"
+        )
+        consent = str(json.loads(agreed.body)["id"])
+        other = await stack.enter_async_context(Http(well.url))
+        loads = [SteadyLoad(server.url, await enrolled(api)), SteadyLoad(well.url, await enrolled(other))]
+        load, control = [await stack.enter_async_context(load) for load in loads]
+        scene = Scene(proxy, load, control, api, admin, consent)
+        await recovered(scene)
+        yield scene
 
 
 async def _ours() -> dict[str, Outage]:
     server_side = RedisServer()
     try:
-        with (
-            FaultProxy(server_side.port) as proxy,
-            LocalServer({**SETTINGS, "REDIS__URL": proxy.url, "SCOPE": "outage"}) as server,
-        ):
-            async with Http(server.url) as api, Http(server.admin_url) as admin:
-                voices = await enrolled(api, VOICES)
-                agreed = await api.upload(
-                    "POST", CONSENTS_PATH, "recording", VOICE.read_bytes(), name="Consent", language="en-US"
-                )
-                waiting = (api, admin, str(json.loads(agreed.body)["id"]))
-                await recovered(*waiting)
-                async with SteadyLoad(server.url, voices) as load:
-                    return {name: await suffered(fault, proxy, load, waiting) for name, fault in FAULTS.items()}
+        async with prepared(server_side.port) as scene:
+            return {name: await suffered(fault, scene) for name, fault in FAULTS.items()}
     finally:
         server_side.close()
 
@@ -172,31 +208,34 @@ def outage() -> Result:
     ours, peers = asyncio.run(_measure())
     bars, charts = [], []
     for name, seen in ours.items():
-        first, opened = seen.added_ms(seen.first, 0.99), seen.added_ms(seen.opened, 0.99)
+        first, then = seen.first.added_ms(0.99), seen.then.added_ms(0.99)
         bars += [
             Bar(f"{name}: answers other than 200, of {seen.requests}", seen.failed, "requests", 0),
             Bar(f"{name}: added to the p99, first {FIRST_SECONDS:g} s", first, "ms", FIRST_BOUND_MS),
-            Bar(f"{name}: added to the p99, after that", opened, "ms", OPEN_BOUND_MS),
+            Bar(f"{name}: added to the p99, next {OPEN_SECONDS:g} s", then, "ms", OPEN_BOUND_MS),
             Bar(f"{name}: recovery after its end", seen.recovery_seconds, "s", RECOVERY_BOUND_SECONDS),
         ]
-        waits = {"timbre, a request": max(first, 0.01), "redis-py's defaults, a GET": peers[name] * 1000}
+        waits = {"timbre, a request's p99": max(first, 0.01), "redis-py's defaults, a GET": peers[name] * 1000}
         charts.append(Chart(f"Redis {name}: what its first callers wait for it", "ms", waits, FIRST_BOUND_MS))
-    figures = {
-        name: {
-            "requests": seen.requests,
-            "failed": seen.failed,
-            "healthy_p50_ms": median(seen.healthy) * 1000,
-            "healthy_p99_ms": quantile(seen.healthy, 0.99) * 1000,
-            "added_first_p50_ms": seen.added_ms(seen.first, 0.5),
-            "added_first_max_ms": (max(seen.first) - median(seen.healthy)) * 1000,
-            "added_open_p50_ms": seen.added_ms(seen.opened, 0.5),
-            "breaker_opened": seen.breaker_opened,
-            "recovery_seconds": seen.recovery_seconds,
-            "peer_get_seconds": peers[name],
-            "peer_was_cut_off": peers[name] >= PEER_SECONDS,
-        }
-        for name, seen in ours.items()
-    }
-    return Result(
-        "outage", "stub engine, 4 voices in memory, 50 requests/s, Redis behind a proxy", bars, figures, charts
+    figures = {name: {**_figures(seen), "peer_get_seconds": peers[name]} for name, seen in ours.items()}
+    workload = (
+        f"stub engine, {VOICES} voices in memory, 50 requests/s; added = beside an equal server whose Redis is well;"
+        f" the peer is cut off after {PEER_SECONDS:g} s"
     )
+    return Result("outage", workload, bars, figures, charts)
+
+
+def _figures(seen: Outage) -> dict[str, object]:
+    return {
+        "requests": seen.requests,
+        "failed": seen.failed,
+        "well_p50_ms": median(seen.then.well) * 1000,
+        "well_p99_ms": quantile(seen.then.well, 0.99) * 1000,
+        "added_before_p99_ms": seen.before.added_ms(0.99),
+        "added_first_p50_ms": seen.first.added_ms(0.5),
+        "added_first_p99_ms": seen.first.added_ms(0.99),
+        "added_then_p50_ms": seen.then.added_ms(0.5),
+        "added_then_p99_ms": seen.then.added_ms(0.99),
+        "breaker_opened": seen.breaker_opened,
+        "recovery_seconds": seen.recovery_seconds,
+    }
