@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.server.voicecache.pods import ENTRY_BYTES, Pod, a_pod, key_of
+from tests.server.voicecache.pods import ENTRY_BYTES, a_pod
 from timbre_server.errors import EngineError
 from timbre_server.ports import FeatureName
 
@@ -19,22 +19,6 @@ async def test_the_second_look_up_hits() -> None:
     pod = a_pod()
     assert [await pod.ask("a"), await pod.ask("a")] == ["extracted", "host"]
     assert (pod.host.hits, pod.host.misses, pod.recorder.events) == (1, 1, {"extracted": 1})
-
-
-async def test_the_share_of_look_ups_without_an_extraction_is_told() -> None:
-    pod = a_pod()
-    for digest in "aab":
-        await pod.ask(digest)
-    await pod.ask("c", one_off=True)
-    assert pod.recorder.hit_ratio() == 1 / 4
-
-
-async def test_the_working_set_is_that_of_voices_that_come_again() -> None:
-    pod = a_pod()
-    for number in range(200):
-        await pod.ask("ab"[number % 2])
-        await pod.ask(f"one-off {number}", one_off=True)
-    assert 2 * ENTRY_BYTES <= pod.recorder.working_set_bytes() <= 2.1 * ENTRY_BYTES
 
 
 async def test_callers_at_once_share_one_extraction_and_one_object() -> None:
@@ -202,63 +186,3 @@ async def test_alone_nothing_can_be_fetched_or_erased_elsewhere() -> None:
     pod = a_pod()
     assert await pod.cache.prefetch([FeatureName("a")]) == 0
     assert await pod.cache.erase("a") == 0
-
-
-class TestWithADevice:
-    async def test_the_device_is_asked_first(self) -> None:
-        pod = a_pod(device_entries=2)
-        assert [await pod.ask("a"), await pod.ask("a")] == ["extracted", "device"]
-
-    async def test_what_the_device_drops_comes_back_from_the_host(self) -> None:
-        pod = a_pod(device_entries=1)
-        assert pod.device is not None
-        await pod.ask("a")
-        await pod.ask("b")
-        assert not pod.device.holds(key_of("a"))
-        assert [await pod.ask("a"), await pod.ask("a")] == ["host", "device"]
-        assert pod.engine.extracted == ["a", "b"]
-
-    async def test_callers_at_once_share_one_upload(self) -> None:
-        pod = a_pod(device_entries=1)
-        await pod.ask("a")
-        await pod.ask("b")
-        found = await asyncio.gather(*(pod.find("a") for _ in range(10)))
-        assert {one.source for one in found} == {"host"}
-        assert len({id(one.features) for one in found}) == 1
-        assert pod.device is not None
-        assert pod.device.entries == 1
-
-    async def test_a_full_device_leaves_the_voice_in_the_hosts_memory(self) -> None:
-        pod = a_pod(device_entries=1)
-        using = await pod.find("a")
-        assert [await pod.ask("b"), await pod.ask("b")] == ["extracted", "host"]
-        using.release()
-
-    async def test_erasure_reaches_both_memories(self) -> None:
-        pod = a_pod(device_entries=1)
-        await pod.ask("a")
-        pod.cache.forget("a")
-        assert pod.device is not None
-        assert (pod.device.held_bytes, pod.host.held_bytes) == (0, 0)
-        assert await pod.ask("a") == "extracted"
-
-    async def test_a_voice_erased_on_its_way_to_the_device_does_not_stay_there(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        pod = a_pod(device_entries=1)
-        forget_then_put(pod, monkeypatch)
-        assert await pod.ask("a") == "extracted"
-        assert pod.device is not None
-        assert (pod.device.held_bytes, pod.host.held_bytes) == (0, 0)
-
-
-def forget_then_put(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The erasure comes in between the look-up and the thread that uploads."""
-    assert pod.device is not None
-    upload = asyncio.to_thread
-
-    async def late(*arguments: object, **options: object) -> object:
-        pod.cache.forget("a")
-        return await upload(*arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("timbre_server.voicecache.memory_tiers.asyncio.to_thread", late)

@@ -1,6 +1,7 @@
 """Several pods over one real Redis: one extraction for all of them, whoever dies, and nothing of what was erased."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -102,16 +103,32 @@ async def test_a_lease_lasts_as_long_as_its_extraction(fleet: Fleet) -> None:
     assert waiter.engine.extracted == []
 
 
-async def test_a_killed_pod_hangs_the_others_no_longer_than_its_lease(fleet: Fleet) -> None:
-    # A pod that was killed is one that has a lease and does nothing any more.
-    dead = fleet.shared(lease_seconds=SHORT_LEASE_SECONDS)
-    granted = await dead.claim("a", key_of("a"))
-    assert isinstance(granted, Granted)
-    began = await redis_seconds(fleet)
-    assert await fleet.pod().ask("a") == "extracted"
-    assert SHORT_LEASE_SECONDS * 0.5 < await redis_seconds(fleet) - began < 2  # 2 s: a busy machine
+async def test_a_killed_pod_hangs_the_others_no_longer_than_its_lease(
+    fleet: Fleet, redis_server: RedisServer, scope: str
+) -> None:
+    lease_seconds = 0.5
+    command = (sys.executable, "-m", "tests.server.voicecache.doomed_pod", redis_server.url, scope, str(lease_seconds))
+    doomed = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert doomed.stdout is not None
+    assert await doomed.stdout.readline() == b"extracting\n"
+    pod = fleet.pod(lease_seconds=lease_seconds)
+    waiting = asyncio.create_task(pod.ask("a"))
+    await passes(fleet, 2 * lease_seconds)
+    assert pod.engine.extracted == []  # the lease is renewed as long as its holder lives
+    doomed.kill()
+    await doomed.wait()
+    killed_at = await redis_seconds(fleet)
+    assert await waiting == "extracted"
+    assert await redis_seconds(fleet) - killed_at < lease_seconds + 2  # 2 s: a busy machine
     await fleet.published("a")
-    assert not await dead.publish("a", key_of("a"), b"late", granted.token)
+
+
+async def test_a_pod_that_lost_its_lease_cannot_publish(fleet: Fleet) -> None:
+    slow = fleet.shared(lease_seconds=SHORT_LEASE_SECONDS)
+    granted = await slow.claim("a", key_of("a"))
+    assert isinstance(granted, Granted)
+    assert await fleet.pod().ask("a") == "extracted"
+    assert not await slow.publish("a", key_of("a"), b"late", granted.token)
 
 
 @pytest.mark.usefixtures("no_polling")
