@@ -261,7 +261,7 @@ def test_a_forged_blob_with_a_right_header_is_taken() -> None:
 @pytest.mark.parametrize(
     ("header", "data_bytes"),
     [
-        pytest.param({"a": entry("F32", [2, 3], 0, 20)}, 24, id="the size is not that of the shape"),
+        pytest.param({"a": entry("F32", [2, 3], 0, 20)}, 20, id="the size is not that of the shape"),
         pytest.param({"a": entry("F32", [2, 3], 8, 32)}, 32, id="a gap before it"),
         pytest.param({"a": entry("F32", [2, 3], -24, 0)}, 24, id="negative offsets"),
         pytest.param({"a": entry("F32", [2, 3], 0, 24)}, 20, id="beyond the end"),
@@ -272,7 +272,8 @@ def test_a_forged_blob_with_a_right_header_is_taken() -> None:
         pytest.param({"a": entry("F32", [2.0, 3], 0, 24)}, 24, id="a dimension that is no integer"),
         pytest.param({"a": entry("F32", [2, 3], 0.0, 24.0)}, 24, id="offsets that are no integers"),
         pytest.param({"a": entry("F32", [3, 2], 0, 24)}, 24, id="another shape"),
-        pytest.param({"a": entry("F32", [6], 0, 24)}, 24, id="fewer dimensions"),
+        pytest.param({"a": entry("F32", [2], 0, 8)}, 8, id="fewer dimensions"),
+        pytest.param({"a": entry("F32", [2, 3, 1], 0, 24)}, 24, id="more dimensions"),
         pytest.param({"a": entry("I32", [2, 3], 0, 24)}, 24, id="another type"),
         pytest.param({"a": entry("BF16", [2, 3], 0, 12)}, 12, id="a type that numpy lacks"),
         pytest.param({"a": entry("O", [2, 3], 0, 48)}, 48, id="python objects"),

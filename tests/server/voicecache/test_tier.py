@@ -62,6 +62,15 @@ def test_entries_go_until_a_larger_one_has_room() -> None:
     assert watcher.evicted == tier.evictions == {"capacity": 4}
 
 
+def test_who_was_asked_for_again_outlasts_who_was_not() -> None:
+    tier, _, _ = a_tier(30)
+    for key in "abc":
+        put(tier, key)
+    used(tier, "a").release()
+    put(tier, "d")
+    assert [tier.holds(key) for key in "abcd"] == [True, False, True, True]
+
+
 def test_features_larger_than_the_capacity_are_refused_and_push_nobody_out() -> None:
     tier, _, watcher = a_tier(100)
     put(tier, "a")
