@@ -13,7 +13,7 @@ from timbre_server.ports import ChangeKind, Deletion, Replacement, VoiceChange, 
 from timbre_server.settings import FreshnessSettings
 from timbre_server.store.checker import Checker
 from timbre_server.store.follower import Follower
-from timbre_server.store.holdings import Holdings
+from timbre_server.store.holdings import Flight, Holdings
 from timbre_server.store.log_format import LogEntry
 from timbre_server.store.reconciliation import Reconciliation, Verdict
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, VoiceVersion
@@ -121,21 +121,22 @@ class FollowedVoiceStore:
     async def add_voice(self, voice: VoiceRecord, reference_flac: bytes) -> VoiceRecord:
         with self._holdings.flight(VoiceName(voice.tenant, voice.id)) as flight:
             added = await self._store.add_voice(voice, reference_flac)
-            self._holdings.written(flight)
-            self._keep_written(added, reference_flac, kept=self._holdings.keep(flight, added))
+            self._keep_written(flight, added, reference_flac)
         return added
 
     async def replace_voice(self, voice: VoiceRecord, reference_flac: bytes) -> Replacement:
         with self._holdings.flight(VoiceName(voice.tenant, voice.id)) as flight:
             replacement = await self._store.replace_voice(voice, reference_flac)
-            self._holdings.written(flight)
-            kept = self._holdings.keep(flight, replacement.after)
-            self._keep_written(replacement.after, reference_flac, kept=kept)
+            self._keep_written(flight, replacement.after, reference_flac)
         return replacement
 
-    def _keep_written(self, record: VoiceRecord, reference_flac: bytes, *, kept: bool) -> None:
-        if kept:
-            self._holdings.keep_recording(VoiceName(record.tenant, record.id), record.digest, reference_flac)
+    def _keep_written(self, flight: Flight, record: VoiceRecord, reference_flac: bytes) -> None:
+        """What this pod wrote it knows at once."""
+        self._holdings.written(flight)
+        if self._holdings.keep(flight, record):
+            self._holdings.keep_recording(flight.name, record.digest, reference_flac)
+        else:  # the log told of this voice meanwhile, perhaps of something older
+            self._holdings.doubt(flight.name)
 
     async def restore_voice(self, voice: VoiceRecord, reference_flac: bytes | None) -> bool:
         return await self._store.restore_voice(voice, reference_flac)

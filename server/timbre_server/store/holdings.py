@@ -96,10 +96,13 @@ class Holdings:
                 del self._flights[name]
 
     def keep(self, flight: Flight, record: VoiceRecord) -> bool:
-        """Holds what a flight brought, unless the log has told otherwise meanwhile."""
+        """Holds what a flight brought, unless the log has told otherwise meanwhile; a higher generation stays, in doubt."""
         if flight.latest not in (_Seen.NOTHING, version_of(record)):
             return False
         held = self._held.get(flight.name)
+        if held is not None and held.record.generation > record.generation:
+            held.doubted = True
+            return False
         if held is None or version_of(held.record) != version_of(record):
             self._drop(flight.name)
             held = self._held[flight.name] = _Holding(record)
@@ -122,6 +125,11 @@ class Holdings:
             holding.doubted = True
             return None
         return self.drop_unless(name, version)
+
+    def doubt(self, name: VoiceName) -> None:
+        """The registry is to be asked before the next use."""
+        if (holding := self._held.get(name)) is not None:
+            holding.doubted = True
 
     def doubted(self, name: VoiceName) -> bool:
         """Whether the registry must be asked before the next use."""

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis
 
 from tests.redis_server import RedisServer
+from tests.server.store.registries import UNHURRIED
 from timbre_contract.keys import ServiceKeys
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.ports import VoiceName
@@ -43,15 +44,18 @@ class Pod:
 
     def __init__(
         self,
-        server: RedisServer,
+        server: RedisServer | RedisSettings,
         scope: str,
         name: str = "pod-1",
         *,
         freshness: FreshnessSettings | None = None,
+        hurried: bool = False,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
+        """``hurried``: with the default timeouts, for tests of how fast Redis is given up."""
+        way = server if isinstance(server, RedisSettings) else RedisSettings(url=server.url)
         settings = Settings(
-            redis=RedisSettings(url=server.url),
+            redis=way if hurried else way.model_copy(update=UNHURRIED),
             freshness=freshness or FreshnessSettings(),
             voices=VoicesSettings(max_stored_bytes=self.max_recording_bytes),
         )
@@ -114,7 +118,7 @@ def elsewhere(server: RedisServer, scope: str, work: Callable[[RedisVoiceStore],
     results: list[T] = []
 
     async def write() -> None:
-        link = RedisLink(RedisSettings(url=server.url))
+        link = RedisLink(RedisSettings(url=server.url).model_copy(update=UNHURRIED))
         await link.start()
         try:
             results.append(await work(RedisVoiceStore(link, ServiceKeys(scope))))
@@ -127,12 +131,12 @@ def elsewhere(server: RedisServer, scope: str, work: Callable[[RedisVoiceStore],
     return results[0]
 
 
-def by_hand(server: RedisServer) -> redis.Redis:
-    """A plain client, to do what no pod does; it blocks this loop."""
+def by_hand(server: RedisServer) -> Any:
+    """A plain client, to do what no pod does; it blocks this loop.  The library types its answers for both kinds of loop."""
     return redis.Redis(port=server.port)
 
 
-def cut_followers(client: redis.Redis) -> int:
+def cut_followers(client: Any) -> int:
     """Kills the connections that follow logs or listen to channels; how many there were."""
     following = [known for known in client.client_list() if known["cmd"] in {"xread", "subscribe"}]
     for connection in following:

@@ -46,6 +46,17 @@ def test_a_lower_generation_in_the_log_is_cause_for_doubt_until_the_registry_con
     assert not holdings.doubted(ADA)
 
 
+def test_answers_that_overtake_each_other_leave_the_highest_generation() -> None:
+    holdings = Holdings(100)
+    with holdings.flight(ADA) as first, holdings.flight(ADA) as second:
+        assert holdings.keep(second, replace(a_voice(digest="second"), generation=2))
+        assert not holdings.keep(first, a_voice())
+    held = holdings.look(ADA)
+    assert held is not None
+    assert held.generation == 2
+    assert holdings.doubted(ADA)
+
+
 def test_an_equal_generation_with_another_digest_is_another_version() -> None:
     holdings = holding(ADA)
     holdings.changed(ADA, VoiceVersion(1, "other"))

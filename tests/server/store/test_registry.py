@@ -10,6 +10,7 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, cut_followers, elsewhere, running
+from tests.server.store.registries import redis_settings
 from timbre_server.errors import StoreUnavailable, VoiceNotFound
 from timbre_server.ports import ChangeKind, VoiceChange
 from timbre_server.settings import FreshnessSettings
@@ -38,6 +39,30 @@ async def test_a_replaced_voice_is_the_new_one_everywhere_once_the_log_was_read(
         assert (await there.store.voice(*ADA)).digest == "second"
         assert await there.store.reference(*ADA, "second") == b"new"
         assert there.counted("timbre_voice_invalidation_lag_seconds_count") >= 1
+
+
+@pytest.mark.parametrize("topology", ["cluster", "sentinel", "tls"])
+async def test_pods_hear_of_each_other_however_redis_stands_there(
+    request: pytest.FixtureRequest, scope: str, topology: str
+) -> None:
+    settings = redis_settings(topology, request)
+    here, there = Pod(settings, scope, "here"), Pod(settings, scope, "there")
+    news: asyncio.Queue[str] = asyncio.Queue()
+    there.registry.on_whisper("change", news.put_nowait)
+    async with running(here, there):
+        await there.registry.whispering()
+        await here.store.add_voice(a_voice(), b"old")
+        await there.knows(ADA)
+        replaced_at = time.monotonic()
+        await here.store.replace_voice(a_voice(digest="second"), b"new")
+        await there.until(lambda: there.follower.known_up_to >= replaced_at)
+        assert (await there.store.voice(*ADA)).digest == "second"
+        deletion = await here.store.delete_voice(*ADA)
+        answers = await here.fleet.acknowledged(deletion.entry, timeout_seconds=10)
+        assert answers.acknowledged == ("here", "there")
+        async with there.patience():
+            while await news.get() != deletion.entry:
+                pass
 
 
 async def test_a_healthy_pod_answers_from_memory_and_asks_nothing(redis_server: RedisServer, scope: str) -> None:
@@ -173,7 +198,7 @@ async def test_an_entry_of_an_unknown_kind_makes_the_pod_compare(redis_server: R
 
 
 async def test_a_black_hole_is_unhealthy_within_half_a_second_and_known_voices_go_on(own_redis: RedisServer) -> None:
-    pod = Pod(own_redis, "hole")
+    pod = Pod(own_redis, "hole", hurried=True)
     async with running(pod):
         await pod.store.add_voice(a_voice(), b"flac")
         own_redis.signal(signal.SIGSTOP)
@@ -273,7 +298,7 @@ async def test_while_an_emptied_redis_is_filled_a_missing_voice_is_not_called_un
 
 async def test_a_server_that_starts_without_redis_follows_as_soon_as_it_comes(own_redis: RedisServer) -> None:
     own_redis.kill()
-    pod = Pod(own_redis, "later")
+    pod = Pod(own_redis, "later", hurried=True)
     await pod.link.start()
     await pod.registry.start()
     try:
