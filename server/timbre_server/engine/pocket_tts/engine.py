@@ -84,6 +84,7 @@ class PocketTtsEngine:
 
     def close(self) -> None:
         self._loaded = None
+        self._device.give_back()
 
     def split(self, text_to_say: str, language: str = "") -> Sequence[str]:
         return text.split(text_to_say, language, self.descriptor.languages)
