@@ -16,7 +16,8 @@ from typing import Final
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import RegistryFull, StoreUnavailable
 from timbre_server.ports import Blob, Claim, Failed, Granted, Held, Taken
-from timbre_server.store.bulk import BulkReader, Command, Unusual
+from timbre_server.store.bulk import BulkReader
+from timbre_server.store.bulk_replies import Command, Unusual
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.lua_script import LuaScript
 
@@ -83,7 +84,7 @@ class RedisSharedFeatures:
 
         if bulk := self._bulk:
             with suppress(Unusual):
-                return await self._link.read(lambda _: in_bulk(bulk), patient=patient)
+                return await self._link.read(lambda _: in_bulk(bulk), patient=True)  # it knows silence from slowness
         return await self._link.read(by_library, patient=patient)
 
     async def claim(self, digest: str, key: str) -> Claim:

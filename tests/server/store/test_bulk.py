@@ -6,19 +6,18 @@ import asyncio
 import contextlib
 import itertools
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import uvloop
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.redis_server import RedisServer
 from tests.server.store.registries import linked, redis_settings, unhurried
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import StoreUnavailable
 from timbre_server.settings import RedisSettings
-from timbre_server.store.bulk import SCRATCH_BYTES, BulkReader, Unusual, _Replies
+from timbre_server.store.bulk import BulkReader
+from timbre_server.store.bulk_replies import SCRATCH_BYTES, Unusual
 from timbre_server.store.features import RedisSharedFeatures
 from timbre_server.store.link import RedisLink
 
@@ -141,7 +140,7 @@ async def test_a_server_that_says_nothing_costs_no_more_than_the_time_that_a_rea
         own_redis.signal(signal.SIGSTOP)
         try:
             with pytest.raises(StoreUnavailable):
-                await link.read(lambda _: reader.read([("HLEN", "key")]))
+                await link.read(lambda _: reader.read([("HLEN", "key")]), patient=True)
             assert reader._replies.is_stuck  # type: ignore[union-attr]
         finally:
             own_redis.signal(signal.SIGCONT)
@@ -209,97 +208,3 @@ def test_it_works_on_the_loop_of_the_product(redis_server: RedisServer, scope: s
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(scene())
-
-
-class Pipe(asyncio.Transport):
-    """A transport that notes what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-
-def received(replies: _Replies, data: bytes, cuts: Callable[[], int]) -> None:
-    """The bytes arrive in pieces as a kernel may cut them."""
-    while data:
-        buffer = replies.get_buffer(-1)
-        size = max(1, min(len(buffer), len(data), cuts()))
-        buffer[:size] = data[:size]
-        data = data[size:]
-        replies.buffer_updated(size)
-
-
-Reply = bytes | int | None
-
-
-def on_the_wire(reply: Reply) -> bytes:
-    if reply is None:
-        return b"$-1\r\n"
-    return b":%d\r\n" % reply if isinstance(reply, int) else b"$%d\r\n%b\r\n" % (len(reply), reply)
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    questions=st.lists(
-        st.lists(st.none() | st.integers(-(2**63), 2**63) | st.binary(max_size=9000), min_size=1, max_size=4),
-        max_size=6,
-    ),
-    cuts=st.data(),
-)
-def test_every_cut_of_the_stream_gives_the_same_replies(questions: list[list[Reply]], cuts: st.DataObject) -> None:
-    async def scene() -> None:
-        replies = _Replies(Pipe(), asyncio.Protocol())
-        answers: list[Awaitable[object]] = [
-            asyncio.ensure_future(replies.ask([("GET", "key")] * len(question), [("EXPIRE", "key", 1)]))
-            for question in questions
-        ]
-        await asyncio.sleep(0)
-        stream = b"".join(b"".join(map(on_the_wire, question)) + b":1\r\n" for question in questions)
-        received(replies, stream, lambda: cuts.draw(st.integers(1, 5000)))
-        assert await asyncio.gather(*answers) == questions
-        assert not replies.is_stuck
-
-    asyncio.run(scene())
-
-
-@pytest.mark.parametrize(
-    "noise", [b"-ERR no\r\n", b"+OK\r\n", b"*1\r\n", b"$x\r\n", b"\r\n", b"$9999999999999\r\n", b"x" * 100]
-)
-async def test_what_cannot_be_understood_closes_the_connection(noise: bytes) -> None:
-    pipe = Pipe()
-    replies = _Replies(pipe, asyncio.Protocol())
-    asking = asyncio.create_task(replies.ask([("GET", "key")], []))
-    await asyncio.sleep(0)
-    received(replies, noise, lambda: 1000)
-    with pytest.raises(Unusual):
-        await asking
-    assert pipe.closed
-    assert replies.is_stuck
-
-
-async def test_bytes_that_nobody_asked_for_close_the_connection() -> None:
-    pipe = Pipe()
-    received(_Replies(pipe, asyncio.Protocol()), b":1\r\n", lambda: 1000)
-    assert pipe.closed
-
-
-async def test_commands_are_arrays_of_strings() -> None:
-    pipe = Pipe()
-    asking = asyncio.create_task(
-        _Replies(pipe, asyncio.Protocol()).ask([("HGET", "ä", b"\x00")], [("EXPIRE", "k", 10)])
-    )
-    await asyncio.sleep(0)
-    assert pipe.written == (
-        b"*3\r\n$4\r\nHGET\r\n$2\r\n\xc3\xa4\r\n$1\r\n\x00\r\n*3\r\n$6\r\nEXPIRE\r\n$1\r\nk\r\n$2\r\n10\r\n"
-    )
-    asking.cancel()

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.voicecache.pods import Fleet, Pod, a_fleet, a_pod, features_of, key_of
+from timbre_server.domain.voice import Features
 from timbre_server.errors import AudioTooShort, EngineError, ExtractionFailed, Overloaded, StoreUnavailable
 from timbre_server.ports import Failed, FeatureName, Granted
 from timbre_server.store.features import RedisSharedFeatures
@@ -148,7 +150,27 @@ async def test_a_pod_that_leaves_publishes_what_it_has_extracted(fleet: Fleet) -
     await leaver.ask("a")
     await leaver.cache.close()
     assert await fleet.blobs("a") == 1
+    await asyncio.sleep(0)
+    assert not any(task.get_name().startswith("lease-") for task in asyncio.all_tasks())
     assert await fleet.pod().ask("a") == "redis"
+
+
+async def test_closing_waits_for_what_is_being_published(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def slow(features: Features, *, key: str, float16: bool) -> bytes:
+        go_on.wait(20)
+        return encode(features, key=key, float16=float16)
+
+    monkeypatch.setattr(shared_tier, "encode", slow)
+    pod = fleet.pod()
+    await pod.ask("a")
+    closing = asyncio.create_task(pod.cache.close())
+    await turns()
+    assert not closing.done()
+    go_on.set()
+    await closing
+    assert await fleet.blobs("a") == 1
 
 
 @pytest.mark.usefixtures("no_polling")
