@@ -144,6 +144,23 @@ async def test_a_redis_that_was_killed_and_started_again_is_found(own_redis: Red
         assert await asyncio.gather(*(link.read(ask, patient=True) for _ in range(5))) == [None] * 5
 
 
+async def test_connections_from_before_a_fault_are_not_used_after_it(own_redis: RedisServer) -> None:
+    async with linked(RedisSettings(url=own_redis.url, breaker_failures=1, breaker_probe_seconds=0.02)) as link:
+        await asyncio.gather(*(link.read(ask, patient=True) for _ in range(5)))
+        with redis.Redis.from_url(own_redis.url) as plain:
+            us = plain.client_id()
+            before = {client["id"] for client in plain.client_list()} - {str(us)}
+            own_redis.signal(signal.SIGSTOP)
+            with pytest.raises(StoreUnavailable):
+                await link.read(ask)
+            own_redis.signal(signal.SIGCONT)
+            await probed(link)
+            await link.read(ask, patient=True)
+            await asyncio.to_thread(
+                wait_until, lambda: before.isdisjoint(client["id"] for client in plain.client_list()), "some live on"
+            )
+
+
 async def test_a_slow_answer_between_two_that_never_come_does_not_keep_the_breaker_closed(
     own_redis: RedisServer,
 ) -> None:
@@ -286,7 +303,7 @@ async def test_a_server_whose_certificate_comes_from_elsewhere_is_not_trusted(re
 
 
 async def test_a_certificate_for_another_name_is_not_trusted(redis_tls: TlsRedisServer) -> None:
-    url = f"rediss://127.0.0.2:{redis_tls.tls_port}"
+    url = f"rediss://127.1:{redis_tls.tls_port}"  # leads to the same place, and is not what the certificate says
     async with linked(redis_tls.settings.model_copy(update={"url": url})) as link:
         with pytest.raises(StoreUnavailable):
             await link.read(ask)
