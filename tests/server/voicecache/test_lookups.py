@@ -55,3 +55,10 @@ def test_it_is_exact_but_for_its_oldest_slot(steps: list[tuple[float, bool]]) ->
         low = sum(sure) / (len(sure) + edge.count(False))
         high = (sum(sure) + sum(edge)) / (len(sure) + sum(edge))
         assert low - 1e-9 <= window.ratio(now) <= high + 1e-9
+
+
+def test_a_long_silence_empties_every_slot() -> None:
+    window = HitWindow(300)
+    for second in range(0, 300, 10):
+        window.count(hit=True, now=1_000.0 + second)
+    assert math.isnan(window.ratio(10_000.0))
