@@ -222,17 +222,13 @@ class DeviceStorage:
             self._end_freed()
             before = self._slabs.reserved_bytes
             moves = self._slabs.moves()
-            if any(old not in self._owners for old, _ in moves):  # one is being written
-                for _, new in moves:
-                    self._slabs.free(new)
-                return False
             # While these are copied their voices may be freed, and the slab with them.
             copies = [Move(a.slab.buffer, a.offset, b.slab.buffer, b.offset, a.nbytes) for a, b in moves]
         self._memory.copy(copies)
         with self._lock:
             self._end_freed()
             for old, new in moves:
-                if (stored := self._owners.pop(old, None)) is None:  # freed while it was copied
+                if (stored := self._owners.pop(old, None)) is None:  # freed while it was copied, or still being written
                     self._slabs.free(new)
                     continue
                 stored.move(self._memory.views(new.slab.buffer, new.offset, stored.places))

@@ -214,14 +214,17 @@ def test_a_voice_that_is_freed_while_it_moves_is_gone() -> None:
     held.check_integrity()
 
 
-def test_a_slab_that_is_being_written_is_not_cleared() -> None:
+def test_a_voice_that_is_being_written_stays_where_it_is() -> None:
     memory = MemoryThatCalls()
-    held, stored = _half_empty(memory)
-    held.free(stored.pop())  # one slab is a quarter full of what follows, the other empty
-    memory.meanwhile = [lambda: (held.resize(0), held.settle())]
+    held = storage(2, memory)
+    stored = [held.store(voice(seed, 30 * KIB)) for seed in range(2)]
+    memory.meanwhile = [lambda: (held.free(stored[0]), held.resize(SLAB), held.settle())]
     written = held.store(voice(9, 20 * KIB))
     assert same(written, voice(9, 20 * KIB))
+    assert same(stored[1], voice(1, 30 * KIB))
     held.check_integrity()
+    assert held.settle() == SLAB, "now it may move"
+    assert same(written, voice(9, 20 * KIB))
 
 
 def test_freeing_does_not_wait_for_who_is_at_the_slabs() -> None:
@@ -242,6 +245,8 @@ def test_freeing_does_not_wait_for_who_is_at_the_slabs() -> None:
     other.start()
     assert at_slabs.wait(10)
     held.free(stored)
+    with pytest.raises(KeyError):
+        stored["latents"]
     go_on.set()
     other.join(10)
     held.check_integrity()

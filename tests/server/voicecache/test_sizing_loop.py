@@ -23,7 +23,7 @@ from tests.server.voicecache.pressure import ENTRY_BYTES, LIMITS, MIB, TOTAL_BYT
 from tests.virtual_time import in_virtual_time
 from timbre_server.voicecache.device_storage import DeviceStorage, HostSlabMemory
 from timbre_server.voicecache.nvml import DeviceReading
-from timbre_server.voicecache.sizing import DEMAND, OUT_OF_MEMORY, PRESSURE, SizingLimits
+from timbre_server.voicecache.sizing import DEMAND, OUT_OF_MEMORY, PRESSURE
 from timbre_server.voicecache.sizing_loop import ANSWER_SECONDS, PERIOD_SECONDS, SizingLoop, in_daemon_thread
 from timbre_server.voicecache.tier import Tier
 
@@ -103,9 +103,11 @@ class Device:
 class Cache:
     """A tier full of voices and the loop that sizes it; ``now`` is the test's."""
 
-    def __init__(self, device: Device | None, limits: SizingLimits = LIMITS, **options: Any) -> None:
-        self.heard, self.now = Heard(), 0.0
-        self.storage = DeviceStorage(HostSlabMemory(), capacity_bytes=limits.max_bytes, slab_bytes=limits.quantum_bytes)
+    def __init__(self, device: Device | None, *, memory: HostSlabMemory | None = None, **options: Any) -> None:
+        self.heard, self.now, limits = Heard(), 0.0, LIMITS
+        self.storage = DeviceStorage(
+            memory or HostSlabMemory(), capacity_bytes=limits.max_bytes, slab_bytes=limits.quantum_bytes
+        )
         self.tier = Tier("device", self.storage, capacity_bytes=limits.max_bytes, observer=self.heard)
         self.loop = SizingLoop(
             self.tier, self.storage, device, limits, observer=self.heard, clock=lambda: self.now, **options
@@ -161,14 +163,20 @@ def test_load_is_read_once_a_second_and_memory_each_time() -> None:
 def test_a_device_that_gives_no_reading_changes_nothing() -> None:
     device = Device()
     cache = Cache(device).filled()
+    cache.loop.out_of_memory()
+    capacity = cache.tier.capacity_bytes
     device.free_bytes = None
-    cache.loop.tick()
-    assert cache.tier.capacity_bytes == LIMITS.max_bytes
+    for turn in range(200):
+        cache.now = float(turn)
+        for voice in range(1000):  # who was evicted is asked for: with a reading it would grow
+            cache.tier.get(str(voice))
+        cache.loop.tick()
+    assert cache.tier.capacity_bytes == capacity < LIMITS.max_bytes
 
 
 def test_voices_of_mixed_sizes_leave_no_slab_above_the_budget() -> None:
     device = Device()
-    cache = Cache(device).filled(lambda voice: (voice * 7919 % 450 + 60) << 10)
+    cache = Cache(device).filled(lambda voice: (300 if voice * 7919 % 5 < 3 else 460) << 10)
     device.free_bytes = 40 * MIB
     cache.loop.tick()
     assert cache.tier.capacity_bytes < LIMITS.max_bytes
@@ -177,19 +185,29 @@ def test_voices_of_mixed_sizes_leave_no_slab_above_the_budget() -> None:
 
 
 def test_memory_of_voices_in_use_comes_back_after_their_last_user_without_another_eviction() -> None:
-    device = Device()
-    cache = Cache(device).filled()
+    class Trimmed(HostSlabMemory):
+        trims = 0
+
+        def trim(self) -> None:
+            self.trims += 1
+
+    device, memory = Device(), Trimmed()
+    cache = Cache(device, memory=memory).filled()
     leases = [lease for voice in range(10_000) if (lease := cache.tier.get(str(voice)))]
     device.free_bytes = 0
     cache.loop.tick()
     assert cache.storage.reserved_bytes > cache.tier.capacity_bytes
-    evicted = cache.heard.evictions
+    assert cache.tier.entries > 0, "what fits the least budget stays"
+    evicted, trims = cache.heard.evictions, memory.trims
     for lease in leases:
         lease.release()
     device.free_bytes = 51 * MIB
     cache.loop.tick()
     assert cache.storage.reserved_bytes <= cache.tier.capacity_bytes == LIMITS.min_bytes
     assert cache.heard.evictions == evicted
+    assert memory.trims == trims + 1
+    cache.loop.tick()
+    assert memory.trims == trims + 1, "then nothing is owed any more"
 
 
 def test_out_of_memory_gives_memory_back_before_it_returns() -> None:
