@@ -277,13 +277,25 @@ def test_after_pressure_what_is_asked_for_again_is_a_ghost_hit() -> None:
 
 
 def test_an_entry_that_came_back_is_no_ghost() -> None:
-    tier, _, _ = a_tier(10)
-    put(tier, "a")
-    put(tier, "b")
-    put(tier, "a")
+    tier, _, _ = a_tier(20)
+    for key in "abca":
+        put(tier, key)
     tier.forget("a")
     assert tier.get("a") is None
     assert tier.ghost_hits() == GhostHits()
+    assert tier.get("b") is None
+    assert tier.ghost_hits() == GhostHits(1, 10)
+
+
+def test_an_entry_that_no_longer_fits_when_it_is_stored_ends_with_its_user() -> None:
+    tier, storage, _ = a_tier(100)
+    storage.before_storing = lambda: tier.resize(30, "pressure") and None
+    lease = tier.put("a", "a", features(40))
+    assert lease
+    tier.check_integrity()
+    assert not tier.holds("a")
+    lease.release()
+    assert tier.held_bytes == 0
 
 
 def test_a_full_storage_gets_room_from_other_entries() -> None:

@@ -81,14 +81,14 @@ def test_the_working_set_is_the_least_memory_with_the_target_rate(target: float)
 
 def test_a_sample_is_near_the_exact_curve() -> None:
     looks = zipf(8_000, 30_000)
-    exact, sampled = seen(looks, max_samples=1 << 14), seen(looks, max_samples=1 << 12)
+    exact, sampled = seen(looks, max_samples=1 << 14), seen(looks, max_samples=1 << 11)
     capacities = [2.0**octave for octave in range(20, 31)]
     errors = [abs(exact.miss_ratio(size) - sampled.miss_ratio(size)) for size in capacities]
-    assert len(sampled._followed) <= 1 << 12
-    assert np.mean(errors) <= 0.05
+    assert len(sampled._followed) <= 1 << 11
+    assert np.mean(errors) <= 0.03
     assert max(errors) > 0  # or it was no sample
     for target in (0.4, 0.5, 0.6):
-        assert sampled.working_set_bytes(target) == pytest.approx(exact.working_set_bytes(target), rel=0.3)
+        assert sampled.working_set_bytes(target) == pytest.approx(exact.working_set_bytes(target), rel=0.4)
 
 
 def test_before_enough_look_ups_there_is_no_answer() -> None:
