@@ -331,6 +331,20 @@ def test_a_failure_to_store_leaves_nothing_behind() -> None:
     assert not tier.in_use("a")
 
 
+def test_who_waits_for_a_recording_is_told_when_its_storing_fails() -> None:
+    tier, storage, _ = a_tier(100)
+    told: list[str] = []
+
+    def forget_and_be_full() -> None:
+        tier.forget("a")
+        tier.when_unused("a", lambda: told.append("unused"))
+        storage.full = 1
+
+    storage.before_storing = forget_and_be_full
+    assert tier.put("a", "a", features(10)) is None
+    assert told == ["unused"]
+
+
 def test_integrity_is_checked_against_the_entries_themselves() -> None:
     tier, _, _ = a_tier(100)
     put(tier, "a")
