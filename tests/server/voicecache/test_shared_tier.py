@@ -1,6 +1,7 @@
 """Several pods over one real Redis: one extraction for all of them, whoever dies, and nothing of what was erased."""
 
 import asyncio
+import itertools
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from tests.fault_proxy import PASS, FaultProxy, cut_after
 from tests.redis_server import RedisServer
 from tests.server.voicecache.pods import Fleet, Pod, a_fleet, a_pod, features_of, key_of
 from timbre_server.domain.voice import Features
@@ -338,38 +340,13 @@ async def test_every_voice_comes_whole_and_its_own_while_many_are_asked_for(flee
     assert sum(len(pod.engine.extracted) for pod in pods) == len({digest for _, digest in asked})
 
 
-class TestPrefetch:
-    async def test_what_the_others_have_is_in_memory_afterwards(self, fleet: Fleet) -> None:
-        one, other = fleet.pod(), fleet.pod(host_entries=30)
-        digests = [f"voice {number}" for number in range(20)]
-        await asyncio.gather(*(one.ask(digest) for digest in digests))
-        await one.cache.close()
-        names = [FeatureName(digest) for digest in ["unknown", *digests]]
-        assert await other.cache.prefetch(names) == 20
-        assert {await other.ask(digest) for digest in digests} == {"host"}
-        assert await other.cache.prefetch(names) == 0
-
-    async def test_the_first_ones_are_loaded_until_nothing_more_fits(self, fleet: Fleet) -> None:
-        one, other = fleet.pod(), fleet.pod(host_entries=2)
-        for digest in "abc":
-            await one.ask(digest)
-        await one.cache.close()
-        assert await other.cache.prefetch([FeatureName(digest) for digest in "abc"]) == 2
-        assert [await other.ask(digest) for digest in "ab"] == ["host", "host"]
-
-    async def test_a_device_gets_the_first_ones_and_the_host_more(self, fleet: Fleet) -> None:
-        one, other = fleet.pod(), fleet.pod(host_entries=2, device_entries=1)
-        for digest in "abc":
-            await one.ask(digest)
-        await one.cache.close()
-        assert await other.cache.prefetch([FeatureName(digest) for digest in "abc"]) == 2
-        assert [await other.ask(digest) for digest in "ab"] == ["device", "host"]
-
-    async def test_a_broken_blob_is_passed_over(self, fleet: Fleet) -> None:
-        pod = fleet.pod()
-        await stored(fleet, "a", b"rubbish")
-        await stored(fleet, "b", encode(features_of("b"), key=key_of("b")))
-        assert await pod.cache.prefetch([FeatureName("a"), FeatureName("b")]) == 1
+async def answering(fleet: Fleet) -> None:
+    """Returns once a probe has found Redis again."""
+    async with asyncio.timeout(20):
+        for _ in itertools.count():
+            if not fleet.link.breaker_open:
+                return
+            await asyncio.sleep(0)
 
 
 class TestWithoutRedis:
@@ -401,3 +378,17 @@ class TestWithoutRedis:
             server.start()
             assert [await holder.ask("a"), await waiter.ask("a")] == ["host", "host"]
         server.close()
+
+    async def test_a_reply_that_breaks_off_is_a_miss(self, redis_server: RedisServer, scope: str) -> None:
+        async with a_fleet(redis_server.url, scope) as fleet:
+            await stored(fleet, "a", encode(features_of("a"), key=key_of("a")))
+            await stored(fleet, "b", encode(features_of("b"), key=key_of("b")))
+        with FaultProxy(redis_server.port) as proxy:
+            async with a_fleet(proxy.url, scope) as fleet:
+                pod = fleet.pod()
+                assert await pod.ask("b") == "redis"
+                proxy.become(cut_after(500))
+                assert await pod.ask("a") == "extracted"
+                proxy.become(PASS)
+                await answering(fleet)
+                assert [await pod.ask("a"), await fleet.pod().ask("a")] == ["host", "redis"]

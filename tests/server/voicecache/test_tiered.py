@@ -111,6 +111,7 @@ async def test_a_voice_forgotten_in_mid_extraction_is_given_to_who_asked_but_not
     await turns()
     pod.engine.gate.set()
     assert [await before, await after] == ["extracted", "extracted"]
+    assert pod.recorder.events["host erased"] == 0  # nothing was kept even for a moment
     assert pod.engine.extracted == ["a", "a"]  # who asked after the erasure did not board the old flight
     assert await pod.ask("a") == "host"
 

@@ -1,0 +1,83 @@
+"""Prefetching: the hottest voices come from the shared tier while there is room, and nothing that was erased meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from tests.redis_server import RedisServer
+from tests.server.voicecache.pods import Fleet, a_fleet, features_of, key_of
+from timbre_server.ports import Blob, FeatureName
+from timbre_server.voicecache.codec import encode
+
+
+@pytest.fixture
+async def fleet(redis_server: RedisServer, scope: str) -> AsyncIterator[Fleet]:
+    async with a_fleet(redis_server.url, scope) as fleet:
+        yield fleet
+
+
+async def stored(fleet: Fleet, digest: str, blob: bytes) -> None:
+    await fleet.link.write(lambda client: client.hset(fleet.keys.features(digest), key_of(digest), blob))
+
+
+async def test_what_the_others_have_is_in_memory_afterwards(fleet: Fleet) -> None:
+    one, other = fleet.pod(), fleet.pod(host_entries=30)
+    digests = [f"voice {number}" for number in range(20)]
+    await asyncio.gather(*(one.ask(digest) for digest in digests))
+    await one.cache.close()
+    names = [FeatureName(digest) for digest in ["unknown", *digests]]
+    assert await other.cache.prefetch(names) == 20
+    assert {await other.ask(digest) for digest in digests} == {"host"}
+    assert await other.cache.prefetch(names) == 0
+
+
+async def test_the_first_ones_are_loaded_until_nothing_more_fits(fleet: Fleet) -> None:
+    one, other = fleet.pod(), fleet.pod(host_entries=2)
+    for digest in "abc":
+        await one.ask(digest)
+    await one.cache.close()
+    assert await other.cache.prefetch([FeatureName(digest) for digest in "abc"]) == 2
+    assert [await other.ask(digest) for digest in "ab"] == ["host", "host"]
+
+
+async def test_a_device_gets_the_first_ones_and_the_host_more(fleet: Fleet) -> None:
+    one, other = fleet.pod(), fleet.pod(host_entries=2, device_entries=1)
+    for digest in "abc":
+        await one.ask(digest)
+    await one.cache.close()
+    assert await other.cache.prefetch([FeatureName(digest) for digest in "abc"]) == 2
+    assert [await other.ask(digest) for digest in "ab"] == ["device", "host"]
+
+
+async def test_a_broken_blob_is_passed_over(fleet: Fleet) -> None:
+    pod = fleet.pod()
+    await stored(fleet, "a", b"rubbish")
+    await stored(fleet, "b", encode(features_of("b"), key=key_of("b")))
+    assert await pod.cache.prefetch([FeatureName("a"), FeatureName("b")]) == 1
+
+
+async def test_a_voice_that_is_erased_on_its_way_is_not_kept(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    for digest in "ab":
+        await stored(fleet, digest, encode(features_of(digest), key=key_of(digest)))
+    pod = fleet.pod()
+    assert pod.shared is not None
+    get_many = pod.shared.get_many
+
+    async def late(wanted: Sequence[tuple[str, str]]) -> Sequence[Blob | None]:
+        blobs = await get_many(wanted)
+        pod.cache.forget("a")
+        return blobs
+
+    monkeypatch.setattr(pod.shared, "get_many", late)
+    assert await pod.cache.prefetch([FeatureName("a"), FeatureName("b")]) == 1
+    assert not pod.host.holds(key_of("a"))
+
+
+async def test_nothing_hangs_on_what_was_not_waited_for(fleet: Fleet) -> None:
+    digests = [f"voice {number}" for number in range(12)]
+    for digest in digests:
+        await stored(fleet, digest, encode(features_of(digest), key=key_of(digest)))
+    pod = fleet.pod(host_entries=2)
+    assert await pod.cache.prefetch([FeatureName(digest) for digest in digests]) == 2
+    assert await pod.ask("voice 11") == "redis"
