@@ -38,13 +38,13 @@ class Chart:
     """What is measured, without the unit."""
     unit: str
     bars: Mapping[str, float]
-    """Who -> value, in order; the first one is ours, the rest are peers, unless ``ours`` says otherwise."""
+    """Who -> value, in order: first ours, whose names begin with ``timbre``, then the peers."""
     limit: float | None = None
     """The bound that ours should keep, in the same unit; drawn as a line."""
     at_most: bool = True
     """Whether ours shall stay below the limit, or above it."""
     ours: Sequence[str] = ()
-    """Keys of ``bars`` that are ours, where that is not just the first."""
+    """Keys of ``bars`` that are ours, where their names do not say so."""
 
 
 @dataclass(frozen=True)

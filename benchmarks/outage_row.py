@@ -215,7 +215,8 @@ def outage() -> Result:
             Bar(f"{name}: added to the p99, next {OPEN_SECONDS:g} s", then, "ms", OPEN_BOUND_MS),
             Bar(f"{name}: recovery after its end", seen.recovery_seconds, "s", RECOVERY_BOUND_SECONDS),
         ]
-        waits = {"timbre, a request's p99": max(first, 0.01), "redis-py's defaults, a GET": peers[name] * 1000}
+        # A logarithmic axis has no zero, and what is below 0.1 ms is noise.
+        waits = {"timbre, a request's p99": max(first, 0.1), "redis-py's defaults, a GET": peers[name] * 1000}
         charts.append(Chart(f"Redis {name}: what its first callers wait for it", "ms", waits, FIRST_BOUND_MS))
     figures = {name: {**_figures(seen), "peer_get_seconds": peers[name]} for name, seen in ours.items()}
     workload = (

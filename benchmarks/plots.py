@@ -1,6 +1,7 @@
 """What does a row look like?  ``bench-out/<row>.svg``, beside its JSON.
 
-A row says what is worth seeing; the first bar is ours, the others are peers of the same run::
+A row says what is worth seeing; bars whose name begins with ``timbre`` (else the first) are ours, the others are peers of
+the same run::
 
     Result(
         "hit",
@@ -69,12 +70,13 @@ def charts_of_bars(bars: Sequence[Bar]) -> list[Chart]:
 
 
 def _draw_chart(axes: Axes, chart: Chart) -> None:
-    ours = set(chart.ours) or {next(iter(chart.bars))}
+    ours = set(chart.ours) or {name for name in chart.bars if name.startswith("timbre")} or {next(iter(chart.bars))}
     names = list(chart.bars)
     values = [value if math.isfinite(value) else 0.0 for value in chart.bars.values()]
     colours = [OURS if name in ours else PEERS for name in names]
     drawn = axes.barh(names, values, color=colours, height=0.72)
-    axes.bar_label(drawn, [f"{value:.4g}" for value in chart.bars.values()], padding=3)
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # a label is read across the line of the limit
+    axes.bar_label(drawn, [f"{value:.4g}" for value in chart.bars.values()], padding=3, bbox=ground, zorder=4)
     shown = [abs(value) for value in [*values, *([chart.limit] if chart.limit else [])] if value]
     logarithmic = min([*values, 1.0]) > 0 and bool(shown) and max(shown) > FAR_APART * min(shown)
     if logarithmic:
