@@ -18,8 +18,8 @@ PROBE_USER: Final = "probe"
 
 # What the store's scripts and clients use lies in these categories; what can empty, stop or reconfigure a server does not.
 _POD_COMMANDS: Final = (
-    "-@all +@read +@write +@connection +@pubsub +@stream +@scripting +@transaction +time +wait"
-    " -@admin -@dangerous +info"
+    "-@all +@read +@write +@connection +@pubsub +@stream +@transaction +eval +evalsha +script|load +time +wait"
+    " -@admin -@dangerous -function -fcall +info"
 )
 # Looks and tunes; has no key and no channel at all.
 _OPERATOR_COMMANDS: Final = (

@@ -26,13 +26,14 @@ _DEVICE_PREFIXES: Final = ("nvidia.com/", "amd.com/", "gpu.intel.com/")
 def build_resources(service: VoiceService) -> Manifest:
     """Resources of the server's container: what is written, and requests for what is not."""
     written = service.spec.resources
-    limits = dict((written and written.limits) or {})
-    requests: dict[str, Any] = {}
+    # As texts: the API server makes them so.
+    limits = {name: str(value) for name, value in ((written and written.limits) or {}).items()}
+    requests: dict[str, str] = {}
     if "cpu" not in limits:
         requests["cpu"] = _CPU
     if "memory" not in limits:  # with a limit and no request, Kubernetes takes the limit
         requests["memory"] = f"{-(-needed_bytes(service) // MIB)}Mi"
-    requests |= (written and written.requests) or {}
+    requests |= {name: str(value) for name, value in ((written and written.requests) or {}).items()}
     result: Manifest = {}
     if limits:
         result["limits"] = limits

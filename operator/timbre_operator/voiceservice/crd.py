@@ -87,8 +87,8 @@ def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> di
     if schema.get("x-kubernetes-int-or-string"):
         texts: dict[str, Any] = {name: value for name, value in schema.items() if name in {"pattern", "description"}}
         return texts | {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
-    first = {name: schema[name] for name in ("type", "description") if name in schema}  # people read the file too
-    result = {name: value for name, value in {**first, **schema}.items() if name not in _DROPPED}
+    order = ("type", "description", *schema)  # people read the file too
+    result = {name: schema[name] for name in order if name in schema and name not in _DROPPED}
     if "description" in result:
         result["description"] = " ".join(str(result["description"]).split())
     if "const" in schema:

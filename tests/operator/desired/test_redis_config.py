@@ -1,0 +1,200 @@
+"""A real Redis runs with what the operator writes, serves the pods, and refuses what would hurt them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import redis.exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.operator.desired.children import PASSWORDS, children_of, container_of, server_pod
+from tests.operator.manifests import a_service
+from tests.redis_server import BINARY, REDIS_IS_HERE, free_port
+from tests.server.store.registries import UNHURRIED, a_consent, a_voice
+from timbre_contract.keys import ServiceKeys
+from timbre_operator.desired.redis_config import redis_conf, users_acl
+from timbre_server.settings import RedisSettings
+from timbre_server.store.link import RedisLink
+from timbre_server.store.redis_voices import RedisVoiceStore
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "server" / "timbre_server" / "store" / "lua"
+_KEY = "timbre:1:{studio.narrator}:changes"
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """That of a server that runs with the operator's two files."""
+    if not REDIS_IS_HERE and not os.environ.get("CI"):
+        pytest.skip("redis-server is not installed; make setup says how")
+    folder = tmp_path_factory.mktemp("redis")
+    managed = a_service().with_spec(redis={"managed": {"maxMemory": "100Mi"}}).built().managed_redis
+    assert managed is not None
+    (folder / "users.acl").write_text(f"{users_acl(PASSWORDS)}user tester on >tests +acl|dryrun +command\n", "utf-8")
+    number = free_port()
+    text = redis_conf(managed, port=number, acl_folder=str(folder))
+    (folder / "redis.conf").write_text(text.replace("dir /data", f"dir {folder}"), "utf-8")
+    server = subprocess.Popen(
+        [BINARY, folder / "redis.conf"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert server.stdout is not None
+    said = []
+    for line in server.stdout:
+        said.append(line)
+        if "Ready to accept connections" in line:
+            break
+    else:
+        pytest.fail(f"redis-server did not start: {''.join(said)}")
+    yield number
+    server.kill()
+    server.stdout.close()
+    server.wait()
+
+
+def _client(port: int, user: str | None, password: str | None) -> redis.Redis:
+    retry = Retry(NoBackoff(), 0)  # the library would try a wrong password ten times
+    return redis.Redis(port=port, username=user, password=password, decode_responses=True, protocol=2, retry=retry)
+
+
+@pytest.fixture
+def pods(port: int) -> Iterator[redis.Redis]:
+    with _client(port, "timbre", PASSWORDS.pods) as client:
+        yield client
+
+
+@pytest.fixture
+def operator(port: int) -> Iterator[redis.Redis]:
+    with _client(port, "timbre-operator", PASSWORDS.operator) as client:
+        yield client
+
+
+def test_the_server_is_set_up_as_asked(operator: redis.Redis) -> None:
+    wanted = {
+        "maxmemory": str(100 << 20), "maxmemory-policy": "volatile-lru", "appendonly": "yes", "appendfsync": "everysec",
+        "save": "",
+    }  # fmt: skip
+    assert operator.config_get(*wanted) == wanted
+
+
+async def test_pods_keep_their_voices_in_it(port: int, tmp_path: Path, scope: str) -> None:
+    (tmp_path / "password").write_text(PASSWORDS.pods, "utf-8")
+    settings = RedisSettings(
+        url=f"redis://127.0.0.1:{port}/0", username="timbre", password_file=tmp_path / "password"
+    ).model_copy(update=UNHURRIED)
+    link = RedisLink(settings)
+    await link.start()
+    try:
+        store = RedisVoiceStore(link, ServiceKeys(scope))
+        await store.add_consent(a_consent())
+        await store.add_voice(a_voice(), b"fLaC")
+        voices, more = await store.voices("default", after=None, limit=5)
+        assert ([voice.id for voice in voices], more) == (["voice_1"], False)
+    finally:
+        await link.close()
+
+
+def _allowed(tester: redis.Redis, *command: str) -> bool:
+    answer = tester.execute_command("ACL DRYRUN", "timbre", *command)
+    assert "permission" in answer or answer == "OK", answer
+    return bool(answer == "OK")
+
+
+def test_every_command_of_the_scripts_is_allowed(port: int) -> None:
+    text = "".join(script.read_text("utf-8") for script in SCRIPTS.glob("*.lua"))
+    commands = sorted(set(re.findall(r"redis\.p?call\(\s*['\"](\w+)['\"]", text)))
+    assert len(commands) > 20
+    with _client(port, "tester", "tests") as tester:
+        arities = {
+            name: abs(tester.execute_command("COMMAND", "INFO", name)[name.lower()]["arity"]) for name in commands
+        }
+        assert [name for name in commands if not _allowed(tester, name, *[_KEY] * (arities[name] - 1))] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"XREAD COUNT 1 STREAMS {_KEY} 0", f"XRANGE {_KEY} - +", f"HGETALL {_KEY}", f"HMGET {_KEY} a", f"MGET {_KEY}",
+        f"ZRANGEBYSCORE {_KEY} 0 1", f"EXISTS {_KEY}", f"EXPIRE {_KEY} 1", f"UNLINK {_KEY}", f"SUBSCRIBE {_KEY}",
+        f"PUBLISH {_KEY} x", f"EVALSHA 0 1 {_KEY}", f"EVAL x 1 {_KEY}", "SCRIPT LOAD x", "WAIT 1 1", "INFO server", "PING",
+        "TIME", "SELECT 0", "MULTI", "CLIENT SETNAME x",
+    ],
+)  # fmt: skip
+def test_what_the_client_itself_sends_is_allowed(command: str, port: int) -> None:
+    with _client(port, "tester", "tests") as tester:
+        assert _allowed(tester, *command.split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FLUSHALL", "FLUSHDB", "KEYS *", "SHUTDOWN", "CONFIG GET maxmemory", "CONFIG SET maxmemory 1",
+        "ACL LIST", "REPLICAOF NO ONE", "SWAPDB 0 1", "BGREWRITEAOF", "MONITOR", "MODULE LIST", "GET other:1:key",
+        "SET other 1", "PUBLISH other x", "CLIENT KILL ID 1", "FUNCTION FLUSH",
+        "SCRIPT FLUSH",
+    ],
+)  # fmt: skip
+def test_pods_can_neither_empty_nor_stop_nor_reconfigure_it(command: str, pods: redis.Redis) -> None:
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        pods.execute_command(*command.split())
+
+
+@pytest.mark.parametrize("command", ["FLUSHALL", "GET timbre:1:x", "SET timbre:1:x 1", "SHUTDOWN", "KEYS *"])
+def test_the_operator_looks_and_tunes_and_touches_no_key(command: str, operator: redis.Redis) -> None:
+    assert operator.info("server")["redis_version"]
+    assert operator.config_set("maxmemory", 100 << 20)
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        operator.execute_command(*command.split())
+
+
+def test_nobody_gets_in_without_a_password(port: int) -> None:
+    with _client(port, None, None) as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.ping()
+    with _client(port, "timbre", "wrong") as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.ping()
+
+
+def test_the_probe_answers_for_a_server_that_serves(port: int) -> None:
+    assert shutil.which("redis-cli")
+    template = children_of(a_service())["StatefulSet/narrator-redis"]["spec"]["template"]
+    command = container_of(template, "redis")["readinessProbe"]["exec"]["command"]
+    here = [str(port) if word == "6379" else word for word in command]
+    done = subprocess.run(here, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "PONG")
+    nowhere = [str(free_port()) if word == "6379" else word for word in command]
+    assert subprocess.run(nowhere, capture_output=True, check=False).returncode != 0
+
+
+def test_the_probe_fails_where_the_server_answers_with_an_error(port: int) -> None:
+    refused = [
+        "redis-cli",
+        "-e",
+        "-p",
+        str(port),
+        "--user",
+        "probe",
+        "--pass",
+        "-",
+        "--no-auth-warning",
+        "get",
+        "timbre:1:x",
+    ]
+    assert subprocess.run(refused, capture_output=True, check=False).returncode != 0
+
+
+def test_the_pods_user_is_the_one_of_their_variables() -> None:
+    environment = {v["name"]: v.get("value") for v in container_of(server_pod(a_service()))["env"]}
+    assert environment["TIMBRE_REDIS__USERNAME"] == "timbre"
+    assert f"user {environment['TIMBRE_REDIS__USERNAME']} on" in users_acl(PASSWORDS)
+
+
+def test_the_files_hold_no_password() -> None:
+    assert PASSWORDS.pods not in users_acl(PASSWORDS)
+    assert PASSWORDS.operator not in users_acl(PASSWORDS)
+    assert PASSWORDS.pods not in repr(PASSWORDS)
