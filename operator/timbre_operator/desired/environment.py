@@ -10,7 +10,7 @@ from typing import Any, Final
 from timbre_contract import api, labels
 from timbre_operator.desired.inputs import Manifest
 from timbre_operator.voiceservice import VoiceService
-from timbre_operator.voiceservice.resource import Spec
+from timbre_operator.voiceservice.voice_service import Spec
 
 _FIELDS: Final[dict[str, Callable[[Spec], Any]]] = {
     "TIMBRE_ENGINE__NAME": lambda spec: spec.engine.name,

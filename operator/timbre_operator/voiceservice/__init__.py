@@ -4,6 +4,6 @@ Pure: what the API server does with a manifest (defaults, bounds, rules) happens
 """
 
 from timbre_operator.voiceservice.crd import build_crd
-from timbre_operator.voiceservice.resource import VoiceService, from_manifest
+from timbre_operator.voiceservice.voice_service import VoiceService, from_manifest
 
 __all__ = ["VoiceService", "build_crd", "from_manifest"]

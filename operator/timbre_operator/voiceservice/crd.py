@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from timbre_contract import labels
-from timbre_operator.voiceservice.resource import VoiceService
+from timbre_operator.voiceservice.voice_service import VoiceService
 
 _COLUMNS: Final = (
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
