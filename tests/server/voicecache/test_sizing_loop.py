@@ -103,9 +103,16 @@ class Device:
 class Cache:
     """A tier full of voices and the loop that sizes it; ``now`` is the test's."""
 
-    def __init__(self, device: Device | None, *, memory: HostSlabMemory | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        device: Device | None,
+        *,
+        memory: HostSlabMemory | None = None,
+        storage: type[DeviceStorage] = DeviceStorage,
+        **options: Any,
+    ) -> None:
         self.heard, self.now, limits = Heard(), 0.0, LIMITS
-        self.storage = DeviceStorage(
+        self.storage = storage(
             memory or HostSlabMemory(), capacity_bytes=limits.max_bytes, slab_bytes=limits.quantum_bytes
         )
         self.tier = Tier("device", self.storage, capacity_bytes=limits.max_bytes, observer=self.heard)
@@ -168,7 +175,7 @@ def test_a_device_that_gives_no_reading_changes_nothing() -> None:
     device.free_bytes = None
     for turn in range(200):
         cache.now = float(turn)
-        for voice in range(1000):  # who was evicted is asked for: with a reading it would grow
+        for voice in range(1000 if turn > LIMITS.hold_seconds else 0):  # with a reading this demand would be answered
             cache.tier.get(str(voice))
         cache.loop.tick()
     assert cache.tier.capacity_bytes == capacity < LIMITS.max_bytes
@@ -182,6 +189,25 @@ def test_voices_of_mixed_sizes_leave_no_slab_above_the_budget() -> None:
     assert cache.tier.capacity_bytes < LIMITS.max_bytes
     assert cache.storage.reserved_bytes <= cache.tier.capacity_bytes
     assert cache.tier.held_bytes > cache.tier.capacity_bytes / 2, "not for nothing"
+
+
+def test_where_voices_do_not_pack_more_of_them_go_and_the_budget_stays() -> None:
+    class Unmovable(DeviceStorage):
+        def settle(self) -> int:
+            return 0  # no slab can be cleared into the holes of others
+
+    budgets = []
+    for storage in (DeviceStorage, Unmovable):
+        device = Device()
+        cache = Cache(device, storage=storage).filled()
+        for voice in range(0, 2000, 2):  # what stays is spread over all slabs
+            if lease := cache.tier.get(str(voice)):
+                lease.release()
+        device.free_bytes = 40 * MIB
+        cache.loop.tick()
+        budgets.append(cache.tier.capacity_bytes)
+        assert cache.storage.reserved_bytes <= budgets[-1]
+    assert budgets[0] == budgets[1] < LIMITS.max_bytes
 
 
 def test_memory_of_voices_in_use_comes_back_after_their_last_user_without_another_eviction() -> None:
