@@ -114,7 +114,7 @@ class RedisSharedFeatures:
         )
 
     async def publish(self, digest: str, key: str, blob: bytes, token: str) -> bool:
-        keys = [self._keys.features(digest), self._keys.lease(digest), self._keys.failure(digest, key)]
+        keys = [self._keys.features(digest), self._keys.lease(digest)]
         arguments = (key, token, self._ttl_seconds, blob, MAX_ENCODERS, *self._whisper(digest))
         with _full_is_away():
             return bool(await self._link.write(lambda client: _PUBLISH.run(client, keys, *arguments)))

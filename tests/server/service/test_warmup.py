@@ -93,6 +93,14 @@ async def test_voices_that_are_no_more_are_passed_over() -> None:
 
 
 @in_virtual_time
+async def test_two_voices_of_one_recording_are_loaded_once() -> None:
+    shelf, store = Shelf(digest_of("a")), await a_store("a")
+    await store.add_voice(VoiceRecord("b", "tenant", "b", 0, digest_of("a"), 0, 0, transcript="says a"), b"flac")
+    assert await a_warmup(store, shelf, Popularity("a", "b")).run(lambda _: None) == 1
+    assert len(shelf.wanted) == 1
+
+
+@in_virtual_time
 async def test_it_says_why_it_waits() -> None:
     names = [f"voice {number:02}" for number in range(20)]
     shelf = Shelf(*map(digest_of, names))

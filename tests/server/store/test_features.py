@@ -227,6 +227,19 @@ async def test_news_between_a_claim_and_the_wait_are_not_missed(make: Make, link
     await asyncio.wait_for(shared.news(DIGEST, timeout_seconds=60), 1)
 
 
+async def test_old_news_are_not_taken_for_new_ones(make: Make) -> None:
+    await token_of(make())
+    shared = make()
+    await shared.claim(DIGEST, KEY)
+    shared.heard(DIGEST)
+    assert isinstance(await shared.claim(DIGEST, KEY), Taken)
+    waiting = asyncio.create_task(shared.news(DIGEST, timeout_seconds=60))
+    await asyncio.wait({waiting}, timeout=SHORT_SECONDS)
+    assert not waiting.done()
+    shared.heard(DIGEST)
+    await waiting
+
+
 async def test_without_news_the_wait_ends_by_itself(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
     began = asyncio.get_running_loop().time()
     await make().news(DIGEST, timeout_seconds=SHORT_SECONDS)

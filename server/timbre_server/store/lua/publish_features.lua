@@ -1,5 +1,5 @@
 -- Stores a blob if the lease still is the caller's (1), else nothing (0): whoever erased the features took the lease away.
--- KEYS: features, lease, failure.  ARGV: field, token, life in s, blob, most fields, channel, message.
+-- KEYS: features, lease.  ARGV: field, token, life in s, blob, most fields, channel, message.
 if redis.call('GET', KEYS[2]) ~= ARGV[2] then
   return 0
 end
@@ -8,6 +8,6 @@ if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[5]) and redis.call('HEXISTS', KE
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[4])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-redis.call('DEL', KEYS[2], KEYS[3])
+redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 1
