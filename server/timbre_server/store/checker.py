@@ -153,5 +153,6 @@ def _shows(use: Use, entry: LogEntry | None) -> bool:
     """Whether an entry made the version that was used, or ended it."""
     if not isinstance(entry, VoiceChange) or entry.name != use.name:
         return False
-    ended = use.version.generation + (0 if entry.kind is ChangeKind.DELETED else 1)
-    return entry.generation == ended or VoiceVersion(entry.generation, entry.digest) == use.version
+    if VoiceVersion(entry.generation, entry.digest) == use.version:  # a deletion names what it deleted
+        return True
+    return entry.kind is not ChangeKind.DELETED and entry.generation == use.version.generation + 1

@@ -1,13 +1,13 @@
-"""How does a task end that talks to Redis on a connection of its own?"""
+"""How does a task end that talks to Redis on a connection of its own, and leave nothing open?"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any, Final
 
-_AGAIN_SECONDS: Final = 0.05
-"""Between two cancellations: long enough for a task to close its connection on a busy loop."""
+_AGAIN_SECONDS: Final = 0.5
+"""Between two cancellations: long enough for a task to close its connection, which a second one would leave open."""
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -21,3 +21,16 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in living:
             task.cancel()
         _, living = await asyncio.wait(living, timeout=_AGAIN_SECONDS)
+
+
+async def finish(closing: Coroutine[Any, Any, None]) -> None:
+    """Runs ``closing`` to its end although the caller may be cancelled meanwhile, which then follows.
+
+    The library closes connections by ``asyncio.gather``: cancelled before its parts begin, it closes none.
+    """
+    task = asyncio.ensure_future(closing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

@@ -14,7 +14,7 @@ from typing import Final
 
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import StoreUnavailable, Unavailable
-from timbre_server.store.ending import end
+from timbre_server.store.ending import end, finish
 from timbre_server.store.health import LogHealth
 from timbre_server.store.heartbeat import PERIOD_SECONDS, Beat, Heart
 from timbre_server.store.link import Client, RedisLink
@@ -108,6 +108,8 @@ class Follower:
             asyncio.create_task(self._follow_always(), name="follow-changes"),
             asyncio.create_task(self._beat_always(), name="beat"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(_report)
 
     async def stop(self) -> None:
         """Ends both, and says goodbye to the other pods.  Idempotent."""
@@ -154,7 +156,7 @@ class Follower:
             while not self._suspicion:
                 block = _BLOCK_MILLISECONDS if await self._read(client, block) else None
         finally:
-            await client.aclose()
+            await finish(client.aclose())
 
     async def _extent(self, client: Client) -> Extent:
         pipeline = client.pipeline(transaction=False)
@@ -215,3 +217,8 @@ class Follower:
     def _turned(self) -> None:
         self._turn.set()
         self._turn.clear()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("this pod asks Redis at each use from now on: %s has ended", task.get_name(), exc_info=error)

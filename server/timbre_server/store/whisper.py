@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from timbre_contract.keys import ServiceKeys
-from timbre_server.store.link import RedisLink
+from timbre_server.store.ending import finish
+from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.refusals import LIBRARY_ERRORS
 
 _SILENCE_SECONDS: Final = 5.0
@@ -49,8 +50,9 @@ class Whisper:
         while True:
             with contextlib.suppress(*LIBRARY_ERRORS):
                 await self._listen()
+            if self._subscribed.is_set():  # once per outage
+                _log.info("lost the channel of the service")
             self._subscribed.clear()
-            _log.info("subscribing to the channel of the service anew")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _listen(self) -> None:
@@ -65,8 +67,7 @@ class Whisper:
                 elif message["type"] == "message":
                     self._heard(message["data"])
         finally:
-            await subscription.aclose()
-            await client.aclose()
+            await finish(_close(subscription, client))
 
     async def _message(self, subscription: Any) -> Mapping[str, Any] | None:
         message = await subscription.get_message(timeout=_SILENCE_SECONDS)
@@ -80,3 +81,8 @@ class Whisper:
         prefix, _, rest = message.decode("utf-8", "replace").partition(" ")
         for listener in self._listeners.get(prefix, ()):
             listener(rest)
+
+
+async def _close(subscription: Any, client: Client) -> None:
+    await subscription.aclose()
+    await client.aclose()

@@ -77,14 +77,17 @@ async def test_a_use_before_later_changes_is_not_stale(redis_server: RedisServer
         assert not await checker.check(use)
 
 
-async def test_changes_of_other_voices_excuse_nothing(redis_server: RedisServer, scope: str) -> None:
+@pytest.mark.parametrize(("kind", "name"), [("replaced", GRACE), ("deleted", ADA)])
+async def test_neither_other_voices_nor_the_end_of_the_successor_excuse_a_use(
+    redis_server: RedisServer, scope: str, kind: str, name: VoiceName
+) -> None:
     async with checking(redis_server, scope) as (pod, store, checker):
         old = await store.add_voice(a_voice(), b"flac")
         await store.replace_voice(a_voice(digest="second"), b"flac")
-        with by_hand(redis_server) as client:  # the same change, of another voice, in the time that counts
+        with by_hand(redis_server) as client:  # in the time that counts
             seconds, _ = client.time()
             later = int(seconds + LATER_SECONDS) * 1000
-            fields = {"kind": "replaced", "tenant": GRACE.tenant, "voice": GRACE.voice_id}
+            fields = {"kind": kind, "tenant": name.tenant, "voice": name.voice_id}
             client.xadd(
                 pod.keys.changes(), {**fields, "generation": 2, "digest": "x", "previous": "y"}, id=f"{later}-0"
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.virtual_time import in_virtual_time
-from timbre_server.store.ending import end
+from timbre_server.store.ending import end, finish
 
 
 @in_virtual_time
@@ -37,3 +37,22 @@ async def test_ended_tasks_are_left_alone() -> None:
     await asyncio.wait({task})
     await end([task])
     assert isinstance(task.exception(), LookupError)
+
+
+@in_virtual_time
+async def test_what_was_begun_to_be_closed_is_closed_although_its_task_is_cancelled() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    closed: list[str] = []
+
+    async def close() -> None:
+        begun.set()
+        await may_end.wait()
+        closed.append("all")
+
+    task = asyncio.create_task(finish(close()))
+    await begun.wait()
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.1, may_end.set)
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert closed == ["all"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -33,6 +34,20 @@ async def test_a_pod_knows_its_own_writes_at_once(redis_server: RedisServer, sco
             await pod.store.reference(*ADA, "second")
 
 
+async def test_a_record_in_doubt_is_asked_about_before_it_is_used(redis_server: RedisServer, scope: str) -> None:
+    pod = Pod(redis_server, scope)
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"old")
+        await pod.store.replace_voice(a_voice(digest="second"), b"new")
+        with by_hand(redis_server) as client:
+            client.hset(pod.keys.voice(*ADA), mapping={"generation": 3, "digest": "third"})
+            fields = {"kind": "enrolled", "tenant": ADA.tenant, "voice": ADA.voice_id, "previous": ""}
+            client.xadd(pod.keys.changes(), {**fields, "generation": 1, "digest": "first"})
+        added_at = time.monotonic()
+        await pod.until(lambda: pod.follower.known_up_to > added_at)
+        assert (await pod.store.voice(*ADA)).digest == "third"
+
+
 async def test_of_racing_writers_all_pods_end_with_what_the_registry_has(redis_server: RedisServer, scope: str) -> None:
     pods = [Pod(redis_server, scope, name) for name in ("a", "b", "c")]
     async with running(*pods):
@@ -47,7 +62,7 @@ async def test_of_racing_writers_all_pods_end_with_what_the_registry_has(redis_s
         truth = elsewhere(redis_server, scope, lambda store: store.voice(*ADA))
         assert truth.generation == 61
         for pod in pods:
-            known = asyncio.get_running_loop().time()
+            known = time.monotonic()
             await pod.until(lambda pod=pod, known=known: pod.follower.known_up_to > known)
             assert await pod.store.voice(*ADA) == truth
 
