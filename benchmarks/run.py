@@ -34,6 +34,7 @@ ROWS = {
     "codec": "benchmarks.codec_row:codec",
     "eviction": "benchmarks.eviction_row:eviction",
     "sizing": "benchmarks.sizing_row:sizing",
+    "freshness": "benchmarks.freshness_row:freshness",
     "outage": "benchmarks.outage_row:outage",
 }
 NUMBERS = {
