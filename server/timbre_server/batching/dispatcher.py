@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -99,13 +99,21 @@ class BatchingDispatcher:
             raise EngineStopped(self._stopped)
         return self._ledger.admit(cost_seconds)
 
-    def speak(self, row: Sequence[Utterance], *, permit: Permit, timings: RowTimings | None = None) -> SpeechStream:
+    def speak(
+        self,
+        row: Sequence[Utterance],
+        *,
+        permit: Permit,
+        timings: RowTimings | None = None,
+        finished: Callable[[], None] | None = None,
+    ) -> SpeechStream:
         cost_seconds = self._worker.engine.synthesis_cost_seconds
         request = Row(
             [(utterance, cost_seconds(utterance.text, utterance.parameters)) for utterance in row],
             permit=permit,
             timings=timings if timings is not None else RowTimings(),
             rate_hz=self._worker.descriptor.sample_rate_hz,
+            finished=finished,
         )
         if self._stopped is not None:
             request.fail(EngineStopped(self._stopped))
@@ -190,6 +198,9 @@ class BatchingDispatcher:
         loop = asyncio.get_running_loop()
         began_at = loop.time()
         costs = [job.cost_seconds for job in jobs]
+        rows = {job.row for job in jobs if isinstance(job, SpeechJob)}
+        for row in rows:
+            row.in_engine = True
         self._progress.begin(max(sum(costs), self._costs.predicted_drain_seconds(sum(costs))), began_at)
         error = await self._outcome(jobs)
         self._progress.end()
@@ -199,7 +210,8 @@ class BatchingDispatcher:
             self._costs.observe(costs, busy_seconds)
         else:
             self._recover(jobs, error, retried=retried)
-        for row in {job.row for job in jobs if isinstance(job, SpeechJob)}:
+        for row in rows:
+            row.in_engine = False
             row.pass_time(loop.time())
             self._advance(row)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from timbre_server.batching.admission import WorkPermit
 from timbre_server.batching.policy import WorkKind
@@ -83,8 +83,17 @@ class Row:
     """
 
     def __init__(
-        self, jobs: Sequence[tuple[Utterance, float]], permit: Permit, timings: RowTimings, rate_hz: int
+        self,
+        jobs: Sequence[tuple[Utterance, float]],
+        permit: Permit,
+        timings: RowTimings,
+        rate_hz: int,
+        *,
+        finished: Callable[[], None] | None = None,
     ) -> None:
+        self.in_engine = False
+        """Whether the batch that runs holds a job of this row, abandoned or not: the engine reads its features."""
+        self._on_finished = finished
         self._jobs = [
             SpeechJob(self, utterance, position=position, cost_seconds=cost)
             for position, (utterance, cost) in enumerate(jobs)
@@ -120,8 +129,11 @@ class Row:
         self._permit.release()
 
     def close(self) -> None:
-        """The engine has nothing to do for it any longer, whatever is still to be read."""
+        """The engine has nothing to do for it any longer, whatever is still to be read.  Idempotent."""
         self._permit.release()
+        if not self.in_engine and self._on_finished is not None:
+            tell, self._on_finished = self._on_finished, None
+            tell()
 
     def open_jobs(self, now: float) -> Sequence[SpeechJob]:
         """The jobs that may run from now on and could not before, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,12 +40,19 @@ class Dispatcher(Protocol):
         ...
 
     def speak(
-        self, row: Sequence[Utterance], *, permit: Permit, timings: RowTimings | None = None
+        self,
+        row: Sequence[Utterance],
+        *,
+        permit: Permit,
+        timings: RowTimings | None = None,
+        finished: Callable[[], None] | None = None,
     ) -> AsyncIterator[Samples]:
         """The speech of all jobs of a request, in order, piece by piece as they come.
 
         The permit is released as the work gets done, and wholly when the iterator ends or is closed.
-        Closing the iterator (``aclose``) drops what has not run yet before it costs anything.
+        Closing the iterator (``aclose``) drops what has not run yet before it costs anything.  ``finished`` is called once,
+        on the loop, when the engine reads the row's features no more: that is after the batch that runs, also if the
+        reader has left.
 
         Raises:
             EngineError: a job of this row failed, alone.

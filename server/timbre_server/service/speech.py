@@ -13,7 +13,7 @@ from timbre_server.audio.stretch import Stretch
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.errors import EngineError, TextTooLong, UnspeakableText, UnsupportedLanguage
-from timbre_server.ports import Dispatcher, Engine, FoundFeatures, RowTimings, Utterance
+from timbre_server.ports import Dispatcher, Engine, RowTimings, Utterance
 from timbre_server.service.admission import Admission
 from timbre_server.service.casting import Casting, OneOffReference, Role
 from timbre_server.service.wishes import Plan, plan
@@ -56,14 +56,13 @@ class Speech:
         *,
         sample_rate_hz: int,
         tempo: float,
-        found: FoundFeatures,
+        voice_source: str,
         timings: SpeechTimings,
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
-        self.voice_source = found.source
+        self.voice_source = voice_source
         """``FoundFeatures.source`` of the voice."""
         self.timings = timings
-        self._found = found
         self._row = row
         self._admission = admission
         self._tempo = tempo
@@ -99,7 +98,6 @@ class Speech:
             ):  # the port promises it, ``AsyncIterator`` has no word for it
                 await close()
         finally:
-            self._found.release()
             self._admission.release()
 
     async def _pieces(self) -> AsyncGenerator[Samples, None]:
@@ -171,15 +169,21 @@ class SpeechService:
     async def _prepared(self, role: Role, admission: Admission, sentences: Sequence[str], agreed: Plan) -> Speech:
         began = perf_counter()  # uvloop's clock has a resolution of 1 ms, and a voice in memory takes microseconds
         found = await role(admission)
-        admission.extracted()
-        timings = SpeechTimings(voice_seconds=perf_counter() - began)
-        row = [Utterance(sentence, found.features, agreed.parameters) for sentence in sentences]
+        try:
+            admission.extracted()
+            timings = SpeechTimings(voice_seconds=perf_counter() - began)
+            row = [Utterance(sentence, found.features, agreed.parameters) for sentence in sentences]
+            # The engine says when it is done with the features: it may still read them after the client has left.
+            speaking = self._dispatcher.speak(row, permit=admission.permit, timings=timings.row, finished=found.release)
+        except BaseException:
+            found.release()
+            raise
         return Speech(
-            self._dispatcher.speak(row, permit=admission.permit, timings=timings.row),
+            speaking,
             admission,
             sample_rate_hz=self._descriptor.sample_rate_hz,
             tempo=agreed.tempo,
-            found=found,
+            voice_source=found.source,
             timings=timings,
         )
 
