@@ -84,7 +84,7 @@ class Parts:
 
     def health(self) -> str | None:
         """None while all is well, else why only a restart helps."""
-        return self.dispatcher.health()
+        return self.dispatcher.health() or self.tiers.health()
 
     async def stop(self) -> None:
         """Ends everything that runs.  Idempotent."""
