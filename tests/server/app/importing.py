@@ -96,7 +96,7 @@ async def registry(
     redis_server: RedisServer, scope: str, *, tenant: str = "default", require_consent: bool = False
 ) -> AsyncIterator[Registry]:
     """The registry of a scope; a connection of its own."""
-    link = RedisLink(RedisSettings(url=redis_server.url, read_timeout_seconds=2.0))
+    link = RedisLink(RedisSettings(url=redis_server.url, connect_timeout_seconds=2.0, read_timeout_seconds=2.0))
     try:
         yield Registry(BulkVoiceStore(link, ServiceKeys(scope)), tenant=tenant, require_consent=require_consent)
     finally:

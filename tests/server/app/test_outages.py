@@ -29,6 +29,13 @@ from timbre_server.store.redis_voices import RedisVoiceStore
 
 STUB = {"ENGINE__NAME": "stub", "ENGINE__OPTIONS": '{"fixed_seconds": 0.002, "per_job_seconds": 0.0005}'}
 HIS, HER = "librivox-male", "allison-female"
+PATIENCE = {
+    "REDIS__CONNECT_TIMEOUT_SECONDS": "0.3",
+    "REDIS__READ_TIMEOUT_SECONDS": "0.3",
+    "REDIS__REQUEST_BUDGET_SECONDS": "0.6",
+}
+"""More than by default: a loaded machine must not look like a fault.  What the defaults are worth is measured by
+``benchmarks/outage_row.py``."""
 WELL = {metrics.REDIS_BREAKER_OPEN.name: 0.0, metrics.CHANGE_LOG_HEALTHY.name: 1.0, metrics.REGISTRY_DEGRADED.name: 0.0}
 
 
@@ -85,7 +92,7 @@ async def started(url: str, scope: str, **more: str) -> AsyncIterator[Pod]:
 
 
 def variables(url: str, scope: str, **more: str) -> dict[str, str]:
-    return {**STUB, "LOG__ACCESS": "false", "REDIS__URL": url, "SCOPE": scope, **more}
+    return {**STUB, **PATIENCE, "LOG__ACCESS": "false", "REDIS__URL": url, "SCOPE": scope, **more}
 
 
 async def until(claim: Callable[[], Awaitable[bool]], load: SteadyLoad | None = None) -> None:
@@ -119,7 +126,7 @@ def own_redis(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iter
 
 
 @pytest.mark.parametrize(
-    "fault", [REFUSE, BLACK_HOLE, slow(0.2), RESET], ids=["refused", "black-holed", "slow", "reset"]
+    "fault", [REFUSE, BLACK_HOLE, slow(0.5), RESET], ids=["refused", "black-holed", "slow", "reset"]
 )
 async def test_voices_in_memory_are_spoken_while_redis_is_away(
     behind_proxy: tuple[FaultProxy, LocalServer], fault: Fault
@@ -265,7 +272,7 @@ async def test_no_acknowledged_voice_is_lost_to_sigkill_with_appendfsync_always(
 ) -> None:
     """200 enrolments by eight writers at once; Redis is killed ten times, whenever so many more are acknowledged."""
     chance = random.Random(4)
-    link = RedisLink(RedisSettings(url=own_redis.url, breaker_probe_seconds=0.02))
+    link = RedisLink(RedisSettings(url=own_redis.url, read_timeout_seconds=1.0, breaker_probe_seconds=0.02))
     store = RedisVoiceStore(link, ServiceKeys(scope))
     flac, wanted = random.Random(5).randbytes(50_000), 200
     acknowledged: list[VoiceRecord] = []

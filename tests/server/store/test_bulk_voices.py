@@ -29,7 +29,8 @@ async def store(
     redis_server: RedisServer, redis_cluster: RedisClusterServers, request: pytest.FixtureRequest, scope: str
 ) -> AsyncIterator[BulkVoiceStore]:
     settings = redis_cluster.settings if request.param == "cluster" else RedisSettings(url=redis_server.url)
-    link = RedisLink(settings)
+    patient = {"connect_timeout_seconds": 2.0, "read_timeout_seconds": 2.0}  # a loaded machine must not fail a test
+    link = RedisLink(settings.model_copy(update=patient))
     yield BulkVoiceStore(link, ServiceKeys(scope))
     await link.close()
 
@@ -78,7 +79,9 @@ async def test_none_is_no_round_trip(store: BulkVoiceStore) -> None:
 
 
 async def test_writes_that_replicas_confirm_fail_where_there_are_none(redis_server: RedisServer, scope: str) -> None:
-    settings = RedisSettings(url=redis_server.url, wait_replicas=1, wait_timeout_seconds=0.05)
+    settings = RedisSettings(
+        url=redis_server.url, connect_timeout_seconds=2.0, wait_replicas=1, wait_timeout_seconds=0.05
+    )
     link = RedisLink(settings)
     try:
         with pytest.raises(StoreUnavailable, match="may not survive"):
@@ -90,7 +93,7 @@ async def test_writes_that_replicas_confirm_fail_where_there_are_none(redis_serv
 @pytest.mark.usefixtures("redis_server")  # which is skipped where there is none
 async def test_a_full_registry_is_told(scope: str) -> None:
     server = RedisServer("--maxmemory", "3mb", "--maxmemory-policy", "volatile-lru")
-    link = RedisLink(RedisSettings(url=server.url))
+    link = RedisLink(RedisSettings(url=server.url, connect_timeout_seconds=2.0, read_timeout_seconds=2.0))
     try:
         store = BulkVoiceStore(link, ServiceKeys(scope))
         with pytest.raises(RegistryFull):
