@@ -117,12 +117,17 @@ def read_archive(place: Path) -> Archive:
             return _of_manifest(place)
         if (place / MANIFEST).is_file():
             return _of_manifest(place / MANIFEST)
-        files = sorted(file for file in place.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+        files = sorted(file for file in place.iterdir() if _is_recording(file))
     except OSError as error:
         raise ConfigurationError(f"the voices cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError("the manifest is no UTF-8") from error
     return Archive([Entry(file.name, file, file.stem) for file in files])
+
+
+def _is_recording(file: Path) -> bool:
+    """By its name; hidden ones, as macOS leaves beside each file on foreign disks, are none."""
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
 def voice_line(voice: VoiceRecord, audio: str) -> str:
@@ -180,7 +185,7 @@ _Line = TypeVar("_Line", bound=BaseModel)
 
 def _lines(file: Path, kind: type[_Line], problems: list[Problem]) -> Iterator[tuple[str, _Line]]:
     """Each line that can be read, with its place; the others become problems."""
-    for number, text in enumerate(file.read_text("utf-8").split("\n"), 1):
+    for number, text in enumerate(file.read_text("utf-8-sig").split("\n"), 1):
         where = f"{file.name}:{number}"
         if not text.strip():
             continue

@@ -40,8 +40,8 @@ The registry is the one of TIMBRE_REDIS__URL and TIMBRE_SCOPE; all other setting
 TIMBRE_VOICES__REQUIRE_CONSENT and TIMBRE_ENGINE__NAME, whose engine says how much speech a voice needs.
 """
 _IMPORT: Final = """\
-Enrols every recording of a folder (the file's name without its suffix becomes the voice's name), or of a manifest of JSON
-lines, one voice each:
+Enrols every recording of a folder, not of its subfolders (the file's name without its suffix becomes the voice's name), or
+of a manifest of JSON lines, one voice each:
 
   {"name": "Ann", "audio": "ann.wav", "transcript": "What she says.", "id": "voice_ann", "consent": "cons_1"}
 

@@ -23,13 +23,15 @@ async def voices(redis_server: RedisServer, scope: str) -> AsyncIterator[Registr
 
 def manifest_in(folder: Path, *lines: dict[str, object] | str) -> Path:
     text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
-    (folder / "manifest.jsonl").write_text(text, "utf-8")
+    (folder / "manifest.jsonl").write_text(text, "utf-8-sig")  # as Windows' editors write it
     return folder
 
 
 async def test_each_file_of_a_folder_becomes_a_voice_of_its_name(voices: Registry, tmp_path: Path) -> None:
     folder = folder_with(tmp_path, ann=HER, bob=HIS)
     (tmp_path / "README.md").write_text("not a recording")
+    (tmp_path / "._ann.flac").write_text("not one either: macOS leaves such files beside each one on foreign disks")
+    (tmp_path / "bob.flac").rename(tmp_path / "bob.FLAC")
     tally = await voices.imported(folder)
     assert (tally.stored, tally.present, tally.problems) == (2, 0, [])
     ann, bob = await voices.voices()
