@@ -28,6 +28,8 @@ class Progress:
 
     def step(self, count: int = 1) -> None:
         """So many more are done."""
+        if not count:
+            return
         self._done += count
         now = self._clock()
         if self._stream.isatty():

@@ -42,7 +42,7 @@ def test_where_nothing_was_done_nothing_is_said() -> None:
         progress = Progress(0, "voices", stream=stream)
         progress.step(0)
         progress.end()
-        assert "voices, 0.0/s\n" not in stream.getvalue().replace("\033[K", "") or stream.isatty()
+        assert stream.getvalue() == ""
 
 
 def test_an_unknown_total_has_no_bar() -> None:
