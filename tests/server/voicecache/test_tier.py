@@ -365,6 +365,3 @@ def test_a_scrape_reads_the_exact_counts() -> None:
     used(tier, "a").release()
     assert (counted("hit"), counted("miss")) == (5, 1)
     assert metrics.registry.get_sample_value("timbre_voice_cache_bytes", {"tier": "host"}) == 10
-
-
-THREADS, STEPS, VOICES = 4, 3_000, 12

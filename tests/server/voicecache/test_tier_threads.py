@@ -15,6 +15,8 @@ import pytest
 from tests.server.voicecache.tiers import CopyingStorage, Watcher, a_tier, features, put, used
 from timbre_server.voicecache.tier import Lease, Tier
 
+THREADS, STEPS, VOICES = 4, 3_000, 12
+
 
 @pytest.fixture
 def hasty_threads() -> Iterator[None]:
