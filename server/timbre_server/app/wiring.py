@@ -202,6 +202,7 @@ def _build_services(
         store=store,
         features=cache,
         fleet=registry.fleet,
+        heat=registry.heat,
         clock=time.time,
         timeout_seconds=settings.freshness.erasure_timeout_seconds,
     )

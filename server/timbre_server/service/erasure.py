@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import StoreUnavailable
-from timbre_server.ports import Acknowledgements, ChangeKind, FeatureSource, Fleet, VoiceChange, VoiceStore
+from timbre_server.ports import (
+    Acknowledgements,
+    ChangeKind,
+    FeatureSource,
+    Fleet,
+    Heat,
+    VoiceChange,
+    VoiceName,
+    VoiceStore,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Erasure:
         store: VoiceStore,
         features: FeatureSource,
         fleet: Fleet,
+        heat: Heat | None = None,
         clock: Callable[[], float],
         timeout_seconds: float = 5.0,
     ) -> None:
@@ -44,6 +54,7 @@ class Erasure:
         self._store = store
         self._features = features
         self._fleet = fleet
+        self._heat = heat
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         fleet.listen(self._changed)
@@ -55,6 +66,8 @@ class Erasure:
         before = await self.forget_everywhere((await self._store.voice(tenant, voice_id)).digest)
         deletion = await self._store.delete_voice(tenant, voice_id)
         after = await self.forget_everywhere(deletion.record.digest)
+        if self._heat is not None:
+            self._heat.cooled(VoiceName(tenant, voice_id))
         pods = await self._fleet.acknowledged(deletion.entry, timeout_seconds=self._timeout_seconds)
         shared = None if after is None else (before or 0) + after
         return ErasureReceipt(deletion.record, int(self._clock()), shared, pods)

@@ -6,7 +6,7 @@ import asyncio
 
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, NOW, Parts, recorded
 from timbre_server.errors import StoreUnavailable
-from timbre_server.ports import Acknowledgements
+from timbre_server.ports import Acknowledgements, VoiceName
 from timbre_server.service.erasure import Erasure, ErasureReceipt
 from timbre_server.service.voices import VoiceUpload
 from timbre_server.store import AloneFleet
@@ -54,3 +54,27 @@ async def test_a_shared_tier_that_cannot_be_reached_makes_a_receipt_incomplete(p
     voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
     receipt = await erasure.delete(TENANT, voice.id)
     assert (receipt.shared_features, receipt.complete) == (None, False)
+
+
+class Popularity:
+    """A ``Heat`` that keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.forgotten: list[VoiceName] = []
+
+    def used(self, name: VoiceName) -> None:
+        pass
+
+    async def hottest(self, count: int) -> list[VoiceName]:
+        return []
+
+    def cooled(self, name: VoiceName) -> None:
+        self.forgotten.append(name)
+
+
+async def test_a_deleted_voice_is_popular_no_more(parts: Parts) -> None:
+    heat = Popularity()
+    erasure = Erasure(store=parts.store, features=parts.features, fleet=AloneFleet(), heat=heat, clock=lambda: NOW)
+    voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
+    await erasure.delete(TENANT, voice.id)
+    assert heat.forgotten == [VoiceName(TENANT, voice.id)]
