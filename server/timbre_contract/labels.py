@@ -33,6 +33,11 @@ QUEUE_DEPTH_SERIES: Final = "timbre_queue_depth"
 WORK_SECONDS_SERIES: Final = "timbre_work_seconds"
 
 
+def series_path(namespace: str, name: str, series: str) -> str:
+    """Where the operator serves a series as ``{"value": ...}`` to those who cannot read the metrics API: KEDA."""
+    return f"/series/{namespace}/{name}/{series}"
+
+
 def scope(namespace: str, name: str) -> str:
     """``TIMBRE_SCOPE`` of a VoiceService: equal names in two namespaces never share a key."""
     return f"{namespace}.{name}"

@@ -44,7 +44,9 @@ def test_crd_prints_the_file_of_the_repository(capsys: pytest.CaptureFixture[str
 
 def test_render_prints_every_child_as_yaml(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", MINIMAL]) == 0
-    children = list(yaml.safe_load_all(capsys.readouterr().out))
+    printed = capsys.readouterr().out
+    assert "  redis.conf: |\n    # Made by" in printed  # as a block, for people read it
+    children = list(yaml.safe_load_all(printed))
     assert [child["kind"] for child in children][-3:] == ["HorizontalPodAutoscaler", "PodMonitor", "PrometheusRule"]
     assert len(children) == 14
     assert all("ownerReferences" not in child["metadata"] for child in children)

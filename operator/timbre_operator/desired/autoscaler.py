@@ -85,7 +85,7 @@ def _build_scaled_object(inputs: Inputs) -> Manifest:
                 "name": series.replace("_", "-"),
                 "metricType": "AverageValue",
                 "metadata": {
-                    "url": f"{inputs.release.metrics_url}/series/{service.namespace}/{service.name}/{series}",
+                    "url": inputs.release.metrics_url + labels.series_path(service.namespace, service.name, series),
                     "valueLocation": "value",
                     "targetValue": target,
                 },

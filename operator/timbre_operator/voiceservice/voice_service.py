@@ -150,8 +150,11 @@ class VoiceService(Model):
         return (redis and redis.managed) or ManagedRedis()
 
 
-def from_manifest(manifest: Mapping[str, Any]) -> VoiceService:
+def from_manifest(manifest: Mapping[str, Any], *, unknown: Literal["forbid", "ignore"] = "forbid") -> VoiceService:
     """The resource, with the defaults that the API server would have written.
+
+    Whoever reads from the API server ignores unknown fields: after a return to an older operator the newer CRD is still
+    there, with defaults for fields that this one does not know.
 
     Raises:
         InvalidManifest: with a sentence for each mistake, in the order of the document.
@@ -159,7 +162,9 @@ def from_manifest(manifest: Mapping[str, Any]) -> VoiceService:
     if (manifest.get("apiVersion"), manifest.get("kind")) != (labels.API_VERSION, labels.KIND):
         raise InvalidManifest([f"write apiVersion: {labels.API_VERSION} and kind: {labels.KIND}"])
     try:
-        return VoiceService.model_validate_json(json.dumps(_without_nulls(manifest), default=str))
+        return VoiceService.model_validate_json(
+            json.dumps(_without_nulls(manifest), default=str), extra=None if unknown == "forbid" else "ignore"
+        )
     except ValidationError as error:
         raise InvalidManifest(_sentence(item) for item in error.errors(include_url=False)) from error
 

@@ -89,3 +89,19 @@ def test_what_is_written_comes_back() -> None:
     spec = {"autoscaling": {"class": "None"}, "redis": {"external": {"address": "[::1]:6379,b", "mode": "Cluster"}}}
     written = a_service().with_spec(**spec).built().model_dump(by_alias=True, exclude_unset=True)["spec"]
     assert written == spec
+
+
+def test_fields_of_a_newer_crd_do_not_stop_an_older_operator() -> None:
+    newer = merged(
+        a_service().with_spec(routing={"affinity": "Voice"}, batching={"maxBatchSize": 8, "fair": True}).manifest,
+        {"status": {"replicas": 2, "mood": "good"}, "metadata": {"managedFields": []}},
+    )
+    service = from_manifest(newer, unknown="ignore")
+    assert service.spec.batching.max_batch_size == 8
+    assert service.status is not None
+    assert service.status.replicas == 2
+
+
+def test_what_cannot_be_is_refused_even_where_unknown_fields_are_not() -> None:
+    with pytest.raises(InvalidManifest, match="minReplicas that is not larger"):
+        from_manifest(a_service().scaled_by("HPA", minReplicas=9, x=1).manifest, unknown="ignore")

@@ -1,0 +1,28 @@
+"""Names that charts, dashboards and users' commands rely on stay as they are."""
+
+from __future__ import annotations
+
+from timbre_contract import labels
+
+
+def test_names_of_the_api_stay() -> None:
+    assert (labels.API_VERSION, labels.KIND, labels.PLURAL) == ("timbre.dev/v1alpha1", "VoiceService", "voiceservices")
+    assert (labels.QUEUE_DEPTH_SERIES, labels.WORK_SECONDS_SERIES) == ("timbre_queue_depth", "timbre_work_seconds")
+    assert labels.FIELD_MANAGER == "timbre-operator"
+
+
+def test_pods_are_selected_by_the_recommended_labels() -> None:
+    assert labels.selector("narrator", "server") == {
+        "app.kubernetes.io/name": "timbre",
+        "app.kubernetes.io/instance": "narrator",
+        "app.kubernetes.io/component": "server",
+    }
+
+
+def test_equal_names_in_two_namespaces_are_two_scopes() -> None:
+    assert labels.scope("a", "narrator") == "a.narrator"
+    assert labels.scope("a", "narrator") != labels.scope("b", "narrator")
+
+
+def test_a_series_has_an_address() -> None:
+    assert labels.series_path("a", "narrator", "timbre_queue_depth") == "/series/a/narrator/timbre_queue_depth"
