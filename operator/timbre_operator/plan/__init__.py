@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from timbre_contract import labels
 from timbre_operator.plan.difference import first_difference
+from timbre_operator.plan.owned_fields import first_unwanted
 
 __all__ = ["Action", "Key", "Plan", "Verb", "first_difference", "plan"]
 
@@ -116,7 +117,9 @@ def _step(wanted: Manifest, found: Manifest | None, owner_uid: str) -> Action | 
     difference = first_difference(_without_stamp(wanted), found)
     if difference is None and unchanged:
         return None
-    return Action(Verb.PATCH, key, wanted, difference or "a field that is no longer wanted", drift=unchanged)
+    if difference is None:
+        difference = f"{first_unwanted(wanted, found) or 'a field'}: no longer wanted"
+    return Action(Verb.PATCH, key, wanted, difference, drift=unchanged)
 
 
 def _fixed_difference(wanted: Manifest, found: Manifest) -> str | None:

@@ -109,7 +109,17 @@ def test_a_field_that_is_no_longer_wanted_is_noticed() -> None:
     """What is wanted is all there; what was wanted before is there as well."""
     before = a_service().with_gpu()
     (action,) = _plan(a_service().with_spec(resources={"requests": {"memory": "1664Mi"}}), _applied(before)).actions
-    assert (action.verb, action.reason) == (Verb.PATCH, "a field that is no longer wanted")
+    assert (action.verb, action.reason) == (Verb.PATCH, "a field: no longer wanted")
+
+
+def test_a_field_that_is_no_longer_wanted_is_named_where_the_api_server_knows_it() -> None:
+    found = _applied(a_service().with_spec(podTemplate={"spec": {"nodeSelector": {"gpu": "yes"}}}))
+    fields = {"f:spec": {"f:template": {"f:spec": {"f:nodeSelector": {}}}}}
+    found["Deployment/narrator"]["metadata"]["managedFields"] = [
+        {"manager": "timbre-operator", "operation": "Apply", "fieldsV1": fields}
+    ]
+    (action,) = _plan(a_service(), found).actions
+    assert action.reason == "spec.template.spec.nodeSelector: no longer wanted"
 
 
 def test_what_others_add_is_theirs() -> None:
