@@ -13,10 +13,12 @@ from timbre_server.ports import ChangeKind, Deletion, Replacement, VoiceChange, 
 from timbre_server.settings import FreshnessSettings
 from timbre_server.store.checker import Checker
 from timbre_server.store.follower import Follower
+from timbre_server.store.health import HEALTHY_SECONDS
 from timbre_server.store.holdings import Flight, Holdings
 from timbre_server.store.log_format import LogEntry
 from timbre_server.store.reconciliation import Reconciliation, Verdict
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, VoiceVersion
+from timbre_server.store.rounds import Rounds
 
 _WANTED: Final = 1_024
 """Recordings that wait to be fetched; a voice that finds no place asks again at its next use."""
@@ -45,6 +47,7 @@ class FollowedVoiceStore:
     ) -> None:
         """``clock`` is the follower's; ``unchecked_use`` counts uses that Redis could not be asked about."""
         self._store = store
+        self._records = Rounds(store.voices_named)
         self._holdings = holdings
         self._follower = follower
         self._reconciliation = reconciliation
@@ -78,6 +81,8 @@ class FollowedVoiceStore:
         asked_at = self._clock()
         try:
             found = await self._reconciliation.check(name)
+            if self._clock() - asked_at >= HEALTHY_SECONDS:  # this process slept over the answer, which is old by now
+                found = await self._reconciliation.check(name)
         except StoreUnavailable:
             if asked_at - max(self._answered_at, self._follower.known_up_to) >= self._freshness.max_offline_seconds:
                 raise
@@ -91,12 +96,11 @@ class FollowedVoiceStore:
     async def _fetched(self, name: VoiceName) -> VoiceRecord:
         with self._holdings.flight(name) as flight:
             asked_at = self._clock()
-            try:
-                record = await self._store.voice(*name)
-            except VoiceNotFound:
+            record = await self._records.ask(name)
+            if record is None:
                 if self._reconciliation.degraded:
-                    raise StoreUnavailable(_REFILLING) from None  # another pod may hold it
-                raise
+                    raise StoreUnavailable(_REFILLING)  # another pod may hold it
+                raise VoiceNotFound("no voice has this id", param="voice")
             self._answered_at = asked_at
             self._holdings.keep(flight, record)
         return record

@@ -19,6 +19,7 @@ from timbre_server.settings import RedisSettings
 from timbre_server.store.breaker import Breaker
 from timbre_server.store.budget import Budget, current_budget, request_budget
 from timbre_server.store.clients import Client, Clients
+from timbre_server.store.patience import Patience
 from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, is_no_answer, refusal
 from timbre_server.telemetry.log import get_logger
 
@@ -133,23 +134,21 @@ class RedisLink:
             timeout_seconds = min(timeout_seconds, budget.left_seconds)
             if timeout_seconds <= 0:
                 raise StoreUnavailable(_SPENT)
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        patience = Patience(timeout_seconds)
         asked: float | None = None
         try:
-            async with asyncio.timeout(timeout_seconds), self._places:
+            async with patience, self._places:
                 if self._breaker.is_open:  # it opened while this caller waited for a connection
                     raise StoreUnavailable(_AWAY)
-                asked = clock()
+                asked = patience.waited_seconds
                 answer = await command(self._client)
         except LIBRARY_ERRORS as error:
             if budget is not None:
                 budget.spend_all()
             raise await self._refused(error, asked, in_vain) from error
-        now = clock()
         if budget is not None:
-            budget.spend(now - began)
-        if now - asked <= self._settings.read_timeout_seconds:
+            budget.spend(patience.waited_seconds)
+        if patience.waited_seconds - asked <= self._settings.read_timeout_seconds:
             self._breaker.succeeded()
         return answer
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from enum import Enum
 from typing import Final
@@ -22,6 +22,7 @@ from timbre_server.store.ending import end
 from timbre_server.store.heartbeat import Beat
 from timbre_server.store.holdings import Holdings, version_of
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Version
+from timbre_server.store.rounds import Rounds
 
 GRACE_SECONDS: Final = 2.0
 """How long after Redis was found emptied a voice that is missing may still come back from another pod: that pod notices
@@ -67,6 +68,7 @@ class Reconciliation:
     ) -> None:
         """``tell`` hears of changes that the log did not show; they have no entry."""
         self._store = store
+        self._rounds = Rounds(self._versions)
         self._holdings = holdings
         self._tell = tell
         self._grace_seconds = grace_seconds
@@ -94,11 +96,15 @@ class Reconciliation:
             self._judge(name, known)
 
     async def check(self, name: VoiceName) -> Verdict | None:
-        """Compares one voice, in one round trip; None = it is not held any more.  Raises: StoreUnavailable."""
-        seen = await self._store.versions([name])
+        """Compares one voice, in a round trip shared with others; None = it is not held.  Raises: StoreUnavailable."""
+        epoch, known = await self._rounds.ask(name)
         if self._epoch is not None:
-            self._meet(seen.epoch)
-        return self._judge(name, seen.of[0])
+            self._meet(epoch)
+        return self._judge(name, known)
+
+    async def _versions(self, names: Sequence[VoiceName]) -> Sequence[tuple[str | None, Version]]:
+        seen = await self._store.versions(names)
+        return [(seen.epoch, known) for known in seen.of]
 
     def _judge(self, name: VoiceName, known: Version) -> Verdict | None:
         held = self._holdings.look(name)

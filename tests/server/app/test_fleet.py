@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
 import pytest
@@ -131,3 +131,26 @@ def lease_is_taken(redis: RedisServer, scope: str) -> None:
         until = time.monotonic() + 10
         while not list(connection.scan_iter(f"timbre:1:lease:{scope}:*")):
             assert time.monotonic() < until, "nobody took the lease"
+
+
+def test_a_pod_that_slept_through_a_replacement_wakes_up_with_the_new_voice(redis_server: RedisServer) -> None:
+    """Its timers are due before it has read a word, and a hundred requests wait: no reason to think that Redis is away."""
+    strict = {"FRESHNESS__MODE": "strict"}
+    with (
+        pod(redis_server, "fleet.sleep", "pod-a") as awake,
+        pod(redis_server, "fleet.sleep", "pod-b", **strict) as sleeper,
+        ThreadPoolExecutor(60) as pool,
+    ):
+        voice = enrol(awake, HER)
+        old = speak(sleeper, voice).digest
+        before = [pool.submit(speak, sleeper, voice) for _ in range(20)]
+        before[0].result()
+        sleeper.process.send_signal(signal.SIGSTOP)
+        try:
+            upload(awake, "PUT", voice, HIM)
+            waiting = [pool.submit(speak, sleeper, voice) for _ in range(40)]
+            # They lie in its sockets, and what it asked Redis before is overdue, when it wakes up.
+            wait(waiting, timeout=BOUND_SECONDS + 0.5)
+        finally:
+            sleeper.process.send_signal(signal.SIGCONT)
+        assert old not in {each.result().digest for each in waiting}
