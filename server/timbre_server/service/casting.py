@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from timbre_server.audio.flac import from_flac
 from timbre_server.domain.voice import Features, Reference, VoiceRecord
@@ -17,6 +18,9 @@ from timbre_server.service.recordings import RecordingIntake
 
 PRESET_SOURCE = "host"
 """Presets come with the engine and are always in memory."""
+
+_REPLACEMENTS: Final = 2
+"""How often a request follows a voice to a new recording: two replacements within one look-up are a script gone wild."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +97,32 @@ class Casting:
         return preset
 
     def _enrolled(self, record: VoiceRecord, erasures: int) -> Role:
-        name = FeatureName(record.digest, record.transcript)
-
-        async def load() -> Reference:
-            flac = await self._store.reference(record.tenant, record.id, record.digest)
-            return Reference(await asyncio.to_thread(from_flac, flac), record.digest, record.transcript)
-
         async def enrolled(admission: Admission) -> FoundFeatures:
-            paying = admission.loading(load, self._engine.extraction_cost_seconds)
-            found = await self._features.features(name, paying, erasures=erasures)
+            found = await self._found(record, erasures, admission)
             if self._heat is not None:
                 self._heat.used(VoiceName(record.tenant, record.id))
             return found
 
         return enrolled
+
+    async def _found(self, record: VoiceRecord, erasures: int, admission: Admission) -> FoundFeatures:
+        """The features of the voice as it was found, or as it is now if its recording was replaced meanwhile."""
+        for _ in range(_REPLACEMENTS):
+            try:
+                return await self._features_of(record, erasures, admission)
+            except VoiceNotFound:
+                # Also where another voice with the same recording was deleted, whose request had begun the look-up.
+                erasures = self._features.erasures
+                record = await self._record(record.tenant, record.id)
+        return await self._features_of(record, erasures, admission)
+
+    async def _features_of(self, record: VoiceRecord, erasures: int, admission: Admission) -> FoundFeatures:
+        async def load() -> Reference:
+            flac = await self._store.reference(record.tenant, record.id, record.digest)
+            return Reference(await asyncio.to_thread(from_flac, flac), record.digest, record.transcript)
+
+        paying = admission.loading(load, self._engine.extraction_cost_seconds)
+        return await self._features.features(FeatureName(record.digest, record.transcript), paying, erasures=erasures)
 
     def _one_off(self, one_off: OneOffReference) -> Role:
         if self._require_consent:

@@ -118,7 +118,11 @@ class FollowedVoiceStore:
         name = VoiceName(tenant, voice_id)
         recording = self._holdings.recording(name, digest)
         if recording is None:
-            recording = await self._store.reference(tenant, voice_id, digest)
+            try:
+                recording = await self._store.reference(tenant, voice_id, digest)
+            except VoiceNotFound:
+                self._holdings.doubt(name)  # replaced or deleted, and the log has not told yet
+                raise
             self._holdings.keep_recording(name, digest, recording)
         return recording
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.server.service.parts import HIS_VOICE, Parts, recorded
+from tests.server.service.parts import HER_VOICE, HIS_VOICE, Parts, recorded
 from timbre_server.audio.decoding import RecordingDecoder
+from timbre_server.domain.voice import Reference
 from timbre_server.errors import ConsentRequired, MissingField, VoiceNotFound
+from timbre_server.ports import FeatureName
 from timbre_server.service.admission import Admission
 from timbre_server.service.casting import Casting, OneOffReference
 from timbre_server.service.recordings import RecordingIntake
+from timbre_server.service.voices import VoiceUpload
 
 
 def casting(parts: Parts, *, require_consent: bool = False) -> Casting:
@@ -62,3 +65,28 @@ async def test_no_voice_at_all_is_refused(parts: Parts) -> None:
 async def test_where_consent_is_required_nobody_is_cloned_without(parts: Parts) -> None:
     with pytest.raises(ConsentRequired):
         await casting(parts, require_consent=True).role("t", "alloy", OneOffReference(recorded(HIS_VOICE)))
+
+
+async def test_a_voice_that_is_replaced_while_it_is_cast_speaks_with_its_new_recording(parts: Parts) -> None:
+    voice = await parts.voices.enrol("t", "x", VoiceUpload(recorded(HIS_VOICE)))
+    parts.features.forget(voice.digest)  # as if another pod had extracted it
+    admission = Admission(parts.dispatcher, 1.0)
+    role = await casting(parts).role("t", voice.id, None)
+    after = await parts.voices.replace("t", voice.id, VoiceUpload(recorded(HER_VOICE)))
+    found = await role(admission)
+    assert (await parts.features.features(FeatureName(after.digest), _no_load)).features is found.features
+    admission.release()
+
+
+async def test_a_voice_that_is_deleted_while_it_is_cast_is_not_found(parts: Parts) -> None:
+    voice = await parts.voices.enrol("t", "x", VoiceUpload(recorded(HIS_VOICE)))
+    admission = Admission(parts.dispatcher, 1.0)
+    role = await casting(parts).role("t", voice.id, None)
+    await parts.voices.delete("t", voice.id)
+    with pytest.raises(VoiceNotFound):
+        await role(admission)
+    admission.release()
+
+
+async def _no_load() -> Reference:
+    raise AssertionError("it was extracted when it was enrolled")

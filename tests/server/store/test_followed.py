@@ -116,3 +116,17 @@ async def test_what_the_store_lists_and_keeps_besides_goes_through(redis_server:
         await pod.store.delete_consent("default", "cons_1")
         with pytest.raises(ConsentNotFound):
             await pod.store.consent("default", "cons_1")
+
+
+async def test_a_recording_that_is_not_there_any_more_puts_its_record_in_doubt(
+    redis_server: RedisServer, scope: str
+) -> None:
+    pod = Pod(redis_server, scope)
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"x" * (pod.max_recording_bytes + 1))  # too large to be held
+        with by_hand(redis_server) as client:  # the registry has changed, and the log has not told yet
+            client.hset(pod.keys.voice(*ADA), mapping={"generation": 2, "digest": "second", "reference": b"new"})
+        assert (await pod.store.voice(*ADA)).digest == "first"
+        with pytest.raises(VoiceNotFound):
+            await pod.store.reference(*ADA, "first")
+        assert (await pod.store.voice(*ADA)).digest == "second"
