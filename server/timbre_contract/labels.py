@@ -11,6 +11,9 @@ PLURAL: Final = "voiceservices"
 FIELD_MANAGER: Final = "timbre-operator"
 """Under this name the operator applies what it owns."""
 
+HANDOVER_MANAGER: Final = "timbre-operator-handover"
+"""Under this name it applies a field that it is about to leave to somebody else, so that the field keeps its value."""
+
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
 NAME_LABEL: Final = "app.kubernetes.io/name"
 INSTANCE_LABEL: Final = "app.kubernetes.io/instance"

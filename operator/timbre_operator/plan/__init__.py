@@ -5,14 +5,14 @@ Pure.  Applying the plan and planning again gives an empty plan: at rest nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from timbre_contract import labels
 from timbre_operator.plan.difference import first_difference
-from timbre_operator.plan.owned_fields import first_unwanted
+from timbre_operator.plan.owned_fields import first_unwanted, owns
 
 __all__ = ["Action", "Key", "Plan", "Verb", "first_difference", "plan"]
 
@@ -34,6 +34,8 @@ class Verb(StrEnum):
     PATCH = "patch"
     RECREATE = "recreate"
     """Delete without its pods (``propagationPolicy: Orphan``), then create."""
+    HAND_OVER = "hand over"
+    """Apply, as ``labels.HANDOVER_MANAGER``: a field that the next step applies no more keeps its value."""
     PRUNE = "prune"
     REFUSE = "refuse"
     """It has our name and is not ours: nothing is done, and the status says so."""
@@ -91,14 +93,38 @@ def plan(wanted: Sequence[Manifest], found: Iterable[Manifest], *, owner_uid: st
         for key, manifest in sorted(there.items())
         if key not in names and _owned(manifest, owner_uid) and not _leaving(manifest)
     ]
-    steps = [_step(manifest, there.get(key_of(manifest)), owner_uid) for manifest in wanted]
+    steps = [step for manifest in wanted for step in _steps(manifest, there.get(key_of(manifest)), owner_uid)]
     return Plan(
         (
             *(action for action in prunes if action.key.kind in _AUTOSCALERS),
-            *(action for action in steps if action is not None),
+            *steps,
             *(action for action in prunes if action.key.kind not in _AUTOSCALERS),
         )
     )
+
+
+def _steps(wanted: Manifest, found: Manifest | None, owner_uid: str) -> Iterator[Action]:
+    action = _step(wanted, found, owner_uid)
+    if action is None:
+        return
+    if found is not None and action.verb is Verb.PATCH and (handover := _handover(wanted, found)):
+        yield handover
+    yield action
+
+
+def _handover(wanted: Manifest, found: Manifest) -> Action | None:
+    """Without it a Deployment that gets an autoscaler would fall to one pod: a field that its owner drops is reset."""
+    if wanted["kind"] != "Deployment" or "replicas" in wanted["spec"] or not owns(found, "spec", "replicas"):
+        return None
+    metadata = {name: wanted["metadata"][name] for name in ("name", "namespace")}
+    replicas = found["spec"]["replicas"]
+    manifest = {
+        "apiVersion": wanted["apiVersion"],
+        "kind": wanted["kind"],
+        "metadata": metadata,
+        "spec": {"replicas": replicas},
+    }
+    return Action(Verb.HAND_OVER, key_of(wanted), manifest, f"spec.replicas: {replicas}, from now on somebody else's")
 
 
 def _step(wanted: Manifest, found: Manifest | None, owner_uid: str) -> Action | None:

@@ -17,11 +17,26 @@ from timbre_contract import labels
 
 def first_unwanted(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
     """Path of the first field that we own in ``found`` and that ``wanted`` lacks; None where there is none."""
+    return _unwanted(wanted, _ours(found), "")
+
+
+def owns(found: Mapping[str, Any], *path: str) -> bool:
+    """Whether we applied this field, and would take it away by applying without it."""
+    fields: Any = _ours(found)
+    for name in path:
+        if f"f:{name}" not in fields:
+            return False
+        fields = fields[f"f:{name}"]
+    return True
+
+
+def _ours(found: Mapping[str, Any]) -> Mapping[str, Any]:
     for entry in found["metadata"].get("managedFields") or ():
-        ours = entry.get("manager") == labels.FIELD_MANAGER and entry.get("operation") == "Apply"
-        if ours and not entry.get("subresource"):
-            return _unwanted(wanted, entry.get("fieldsV1") or {}, "")
-    return None
+        applied = entry.get("manager") == labels.FIELD_MANAGER and entry.get("operation") == "Apply"
+        if applied and not entry.get("subresource"):
+            fields: Mapping[str, Any] = entry.get("fieldsV1") or {}
+            return fields
+    return {}
 
 
 def _unwanted(wanted: Any, fields: Mapping[str, Any], path: str) -> str | None:

@@ -66,7 +66,7 @@ def _carry_out(action: Action, there: dict[Key, Any]) -> None:
     match action.verb:
         case Verb.PRUNE:
             del there[action.key]
-        case Verb.REFUSE:
+        case Verb.REFUSE | Verb.HAND_OVER:  # neither changes a value
             pass
         case _:
             assert action.manifest is not None

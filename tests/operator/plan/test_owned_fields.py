@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from timbre_operator.plan.owned_fields import first_unwanted
+from timbre_operator.plan.owned_fields import first_unwanted, owns
 
 # As kube-apiserver writes it for a Deployment.
 _FIELDS: dict[str, Any] = {
@@ -84,3 +84,10 @@ def test_what_others_applied_is_not_ours(entry: dict[str, str]) -> None:
 
 def test_an_object_without_the_record_tells_nothing() -> None:
     assert first_unwanted({}, {"metadata": {}}) is None
+
+
+def test_a_field_is_owned_where_the_whole_path_is() -> None:
+    assert owns(_found(), "spec", "replicas")
+    assert not owns(_found(), "spec", "paused")
+    assert not owns(_found(manager="kubectl"), "spec", "replicas")
+    assert not owns({"metadata": {}}, "spec", "replicas")

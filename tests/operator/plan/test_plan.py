@@ -139,6 +139,41 @@ def test_replicas_are_drift_only_where_nobody_scales() -> None:
     assert _said(_plan(service, found)) == ["patch Deployment/narrator: spec.replicas: 2, was 4"]
 
 
+def _scaled_by_hand(replicas: int) -> dict[str, dict[str, Any]]:
+    """A Deployment whose replicas we applied, and the API server knows it."""
+    found = _applied(a_service().scaled_by("None").with_spec(replicas=replicas))
+    found["Deployment/narrator"]["metadata"]["managedFields"] = [
+        {"manager": "timbre-operator", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    ]
+    return found
+
+
+def test_who_gets_an_autoscaler_keeps_his_pods() -> None:
+    """A field that its owner applies no more is reset; one pod would be left of five."""
+    first, second, *_ = [a for a in _plan(a_service(), _scaled_by_hand(5)).actions if a.key.kind == "Deployment"]
+    assert (first.verb, second.verb) == (Verb.HAND_OVER, Verb.PATCH)
+    assert first.manifest == {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "narrator", "namespace": "studio"},
+        "spec": {"replicas": 5},
+    }
+    assert second.manifest is not None
+    assert "replicas" not in second.manifest["spec"]
+
+
+def test_what_was_handed_over_is_not_handed_over_again() -> None:
+    found = _scaled_by_hand(5)
+    found["Deployment/narrator"]["metadata"]["managedFields"][0]["fieldsV1"] = {"f:spec": {"f:selector": {}}}
+    verbs = [action.verb for action in _plan(a_service(), found).actions]
+    assert Verb.HAND_OVER not in verbs
+
+
+def test_who_scales_by_hand_hands_nothing_over() -> None:
+    service = a_service().scaled_by("None").with_spec(replicas=6)
+    assert [action.verb for action in _plan(service, _scaled_by_hand(5)).actions][:1] == [Verb.PATCH]
+
+
 def test_passwords_are_never_changed() -> None:
     found = _applied(a_service())
     found["Secret/narrator-redis"]["data"] = {"password": "b3RoZXI="}
