@@ -154,9 +154,9 @@ class VoiceService:
 
     @asynccontextmanager
     async def _forgotten_on_failure(self, digest: str) -> AsyncIterator[None]:
-        """Features of a recording that could not be stored are not kept either."""
+        """Features of a recording that could not be stored are not kept either, on no pod: nobody could ask for their erasure."""
         try:
             yield
         except BaseException:
-            self._features.forget(digest)
+            await self._erasure.forget_everywhere(digest)
             raise

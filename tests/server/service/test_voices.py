@@ -124,6 +124,24 @@ async def test_a_full_store_leaves_no_features() -> None:
         assert parts.memory.held_bytes == 0
 
 
+async def test_features_of_a_recording_that_found_no_voice_are_erased_for_all_pods(parts: Parts) -> None:
+    voice = await parts.voices.enrol(TENANT, "x", HIS)
+    erased: list[str] = []
+
+    async def erase(digest: str) -> int:
+        erased.append(digest)
+        return 1
+
+    parts.features.erase = erase  # type: ignore[method-assign]  # the shared tier, which a lone server has not
+    replacing = asyncio.create_task(parts.voices.replace(TENANT, voice.id, HERS))
+    await asyncio.sleep(0)  # it has seen the voice, and waits for its recording to be decoded
+    await parts.store.delete_voice(TENANT, voice.id)
+    with pytest.raises(VoiceNotFound):
+        await replacing
+    (hers,) = [digest for batch in parts.engine.encodings for digest in batch if digest != voice.digest]
+    assert hers in erased
+
+
 async def test_replacing_nobody_is_not_found_before_the_recording_is_looked_at(parts: Parts) -> None:
     with pytest.raises(VoiceNotFound):
         await parts.voices.replace(TENANT, "voice_nobody", VoiceUpload(b"no audio"))
