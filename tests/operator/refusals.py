@@ -1,4 +1,7 @@
-"""Manifests that must be refused, and what is said about them: for the typed resource, and for a real API server."""
+"""Manifests that must be refused, and what is said about them, and their neighbours that must not be.
+
+For the typed resource and for a real API server alike.
+"""
 
 from __future__ import annotations
 
@@ -100,4 +103,57 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "start within a second": _spec("startBudget of 10s or more", rollout={"startBudget": "1s"}),
     "leaving for an hour": _spec("accept of at most 5m", drain={"accept": "1h"}),
+}
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "nothing at all": {},
+    "name of 40 characters": {"metadata": {"name": "n" * 40}},
+    "delay of ten seconds": {"spec": {"batching": {"maxQueueDelay": "10s"}}},
+    "no cache on the device": {"spec": {"voiceCache": {"device": {"maxBytes": "0"}}}},
+    "least that is the most": {"spec": {"voiceCache": {"device": {"minBytes": "2048Mi"}}}},
+    "nearly everything kept free": {"spec": {"voiceCache": {"device": {"keepFree": "95%"}}}},
+    "volume of exactly three times the memory": {
+        "spec": {"redis": {"managed": {"maxMemory": "2Gi", "storage": {"size": "6144Mi"}}}}
+    },
+    "smallest memory": {"spec": {"redis": {"managed": {"maxMemory": "64Mi"}}}},
+    "one number of pods": {"spec": {"autoscaling": {"minReplicas": 5}}},
+    "no pods, by hand": {"spec": {"replicas": 0, "autoscaling": {"class": "None"}}},
+    "IPv6 and a host without a port": {
+        "spec": {"redis": {"external": {"mode": "Cluster", "address": "[2001:db8::1]:6379,redis"}}}
+    },
+    "TLS with the certificates of the system": {"spec": {"redis": {"external": {"address": "a:1", "tls": {}}}}},
+    "model in the options": {"spec": {"engine": {"name": "pocket-tts", "options": {"path": "/m", "x": 1.5}}}},
+    "quantities as numbers and as texts": {"spec": {"resources": {"limits": {"nvidia.com/gpu": 1, "memory": "1.5Gi"}}}},
+    "any part of a pod": {"spec": {"podTemplate": {"spec": {"anything": [{"goes": None}]}}}},
+}
+"""Patches onto the smallest manifest."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One change of ``spec.redis``, which only an API server can judge: it has the old object."""
+
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    said: str = ""
+    """Part of the refusal; empty = accepted."""
+
+
+def _storage(**fields: str) -> dict[str, Any]:
+    return {"managed": {"storage": fields}}
+
+
+TRANSITIONS: dict[str, Transition] = {
+    "from managed to external": Transition({"managed": {}}, {"external": {"address": "a:1"}}),
+    "from external to nothing": Transition({"external": {"address": "a:1"}}, None),
+    "a volume grows": Transition(_storage(size="4Gi"), _storage(size="4097Mi")),
+    "a volume in another spelling": Transition(_storage(size="4Gi"), _storage(size="4096Mi")),
+    "a size is written down": Transition(_storage(onDelete="Retain"), _storage(size="9Gi")),
+    "a volume shrinks": Transition(_storage(size="4.5Gi"), _storage(size="4Gi"), "a volume cannot shrink"),
+    "another storage class": Transition(
+        _storage(className="a"), _storage(className="b"), "write the className that it had"
+    ),
+    "a storage class at last": Transition(
+        _storage(size="4Gi"), _storage(size="4Gi", className="b"), "write the className that it had"
+    ),
 }

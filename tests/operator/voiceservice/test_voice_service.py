@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from tests.operator.manifests import a_service, merged
-from tests.operator.refusals import REFUSALS
+from tests.operator.refusals import ACCEPTED, REFUSALS, TRANSITIONS
 from timbre_operator.errors import InvalidManifest
 from timbre_operator.voiceservice import from_manifest
+from timbre_operator.voiceservice.redis import Storage
 
 
 def _said(manifest: dict[str, Any]) -> str:
@@ -22,6 +23,20 @@ def _said(manifest: dict[str, Any]) -> str:
 @pytest.mark.parametrize("mistake", REFUSALS)
 def test_a_mistake_is_answered_by_what_to_write(mistake: str) -> None:
     assert REFUSALS[mistake].said in _said(REFUSALS[mistake].manifest)
+
+
+@pytest.mark.parametrize("border", ACCEPTED)
+def test_what_is_just_right_is_accepted(border: str) -> None:
+    from_manifest(merged(a_service().manifest, ACCEPTED[border]))
+
+
+def test_what_a_volume_must_not_do_is_said_by_the_api_server() -> None:
+    """Here is no old object; the rules that need it stand in the CRD."""
+    rules = [rule for rule in Storage.rules if "oldSelf" in rule.cel]
+    said = {transition.said for transition in TRANSITIONS.values() if transition.said}
+    assert len(said) == len(rules) == 2
+    assert all(any(words in rule.message for rule in rules) for words in said)
+    assert all(rule.holds is None for rule in rules)
 
 
 def test_every_mistake_gets_a_sentence_of_its_own() -> None:
