@@ -205,7 +205,11 @@ def _fits(size: object, dim: int | None) -> bool:
 
 
 def _array(data: memoryview, place: _Place) -> Array:
-    array = np.frombuffer(data[place.begin : place.end], place.dtype).reshape(place.shape)
+    flat = np.frombuffer(data[place.begin : place.end], place.dtype)
+    try:
+        array = flat.reshape(place.shape)
+    except ValueError as error:  # 0 times 2^63: no bytes, and yet more than numpy can count
+        raise CorruptFeatures("an array of a shape that nothing has") from error
     if place.widened:
         array = array.astype(np.float32)
     array.flags.writeable = False

@@ -35,14 +35,18 @@ class MemoryTiers:
         """Whether a look-up would hit; counts nothing."""
         return self._nearest.holds(key) or self._host.holds(key)
 
-    async def promoted(self, key: str, digest: str) -> Landing | None:
+    async def promoted(self, key: str, digest: str, *, one_off: bool = False) -> Landing | None:
         """Features that the host has, copied to the device in front of it."""
         if self._device is None:
             return None
         held = self._host.get(key)
         if held is None:
             return None
-        lease = await self._on_device(self._device, key, digest, held.features)
+        try:
+            lease = await self._on_device(self._device, key, digest, held.features, one_off=one_off)
+        except BaseException:
+            held.release()
+            raise
         if lease is None:
             return Landing(held.features, HOST, held.release)
         held.release()
@@ -52,7 +56,12 @@ class MemoryTiers:
         """Features that came from ``source``, kept in every tier that takes them."""
         lease = self._host.put(key, digest, features, one_off=one_off)
         if self._device is not None:
-            uploaded = await self._on_device(self._device, key, digest, features, one_off=one_off)
+            try:
+                uploaded = await self._on_device(self._device, key, digest, features, one_off=one_off)
+            except BaseException:
+                if lease is not None:
+                    lease.release()
+                raise
             if uploaded is not None:
                 if lease is not None:
                     lease.release()
@@ -61,18 +70,30 @@ class MemoryTiers:
             return Landing(features, source, _nothing)
         return Landing(lease.features, source, lease.release)
 
-    async def fill(self, key: str, digest: str, features: Features) -> bool:
-        """Keeps features wherever nothing must go for them; False if there is room nowhere."""
-        size_bytes, kept = feature_bytes(features), False
-        if self._host.free_bytes >= size_bytes and (lease := self._host.put(key, digest, features)):
-            lease.release()
-            kept = True
-        if self._device is not None and self._device.free_bytes >= size_bytes:
-            uploaded = await self._on_device(self._device, key, digest, features)
-            if uploaded is not None:
-                uploaded.release()
-                kept = True
-        return kept
+    def fill_host(self, key: str, digest: str, features: Features) -> bool:
+        """Keeps features in the host's memory if nothing must go for them; False if there is no room."""
+        if self._host.free_bytes < feature_bytes(features):
+            return False
+        lease = self._host.put(key, digest, features)
+        if lease is None:
+            return False
+        lease.release()
+        return True
+
+    @property
+    def device_free_bytes(self) -> int:
+        """What the device takes without an eviction; 0 without a device."""
+        return 0 if self._device is None else self._device.free_bytes
+
+    async def fill_device(self, key: str, digest: str, features: Features) -> bool:
+        """As ``fill_host``, on the device."""
+        if self._device is None or self._device.free_bytes < feature_bytes(features):
+            return False
+        lease = await self._on_device(self._device, key, digest, features)
+        if lease is None:
+            return False
+        lease.release()
+        return True
 
     def forget(self, digest: str) -> None:
         """Drops all copies; those in use end with their last user."""

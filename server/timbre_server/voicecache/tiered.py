@@ -101,6 +101,9 @@ class TieredFeatureCache:
                         continue
                     if not await self._memory.fill(key, digest, features):
                         break
+                    if self._erasures.since(digest, erasures):  # while it was on its way to the device
+                        self._memory.forget(digest)
+                        continue
                     loaded += 1
         return loaded
 
@@ -128,8 +131,10 @@ class TieredFeatureCache:
         self._memory.check_integrity()
 
     async def _look_up(self, flight: Flight, key: str, load: LoadReference, *, one_off: bool) -> Landing:
-        promoted = await self._memory.promoted(key, flight.digest)
+        promoted = await self._memory.promoted(key, flight.digest, one_off=one_off)
         if promoted is not None:
+            if flight.erased:  # while it was on its way to the device
+                self._memory.forget(flight.digest)
             return promoted
         if self._shared is None or not self._shared.economy.prefers_fetching():
             return await self._keep(flight, key, await self._extract(load), EXTRACTED, one_off=one_off)
@@ -177,27 +182,6 @@ class TieredFeatureCache:
         if self._shared is not None:
             self._shared.economy.extracted(reference.pcm.duration_seconds, feature_bytes(features), seconds)
         return features
-
-
-async def _fetched(
-    shared: SharedTier, wanted: Sequence[tuple[str, str]]
-) -> AsyncGenerator[tuple[str, str, Features], None]:
-    """What the shared tier has of (digest, key) pairs, in their order; the next few are on their way meanwhile."""
-    ahead: asyncio.Task[Sequence[Features | None]] | None = None
-    groups = [wanted[start : start + PREFETCH_VOICES] for start in range(0, len(wanted), PREFETCH_VOICES)]
-    try:
-        for number in range(len(groups)):
-            current = ahead or asyncio.create_task(shared.fetch_many(groups[number]))
-            ahead = None
-            if number + 1 < len(groups):
-                ahead = asyncio.create_task(shared.fetch_many(groups[number + 1]))
-            for (digest, key), features in zip(groups[number], await current, strict=True):
-                if features is not None:
-                    yield digest, key, features
-    finally:
-        if ahead is not None:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
 
 
 def _nothing() -> None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from tests.server.voicecache.descriptors import DESCRIPTOR
 from timbre_contract.keys import ServiceKeys
@@ -146,6 +147,18 @@ def a_pod(
         observer=recorder,
     )
     return Pod(cache, engine, recorder, host, device, shared)
+
+
+def forget_then_put(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The erasure comes in between the look-up and the thread that uploads."""
+    assert pod.device is not None
+    upload = asyncio.to_thread
+
+    async def late(*arguments: object, **options: object) -> object:
+        pod.cache.forget("a")
+        return await upload(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("timbre_server.voicecache.memory_tiers.asyncio.to_thread", late)
 
 
 @dataclass

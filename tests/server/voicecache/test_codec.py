@@ -293,6 +293,12 @@ def test_a_forged_header_is_refused(header: dict[str, Any] | bytes, data_bytes: 
         decode(forged(header, bytes(data_bytes)), key=KEY, spec=ONE)
 
 
+@pytest.mark.parametrize("shape", [[0, 2**63], [10**30, 0], [0, 2**62]])
+def test_an_empty_array_of_an_enormous_shape_is_refused(shape: list[int]) -> None:
+    with pytest.raises(CorruptFeatures):
+        decode(forged({"a": entry("F32", shape, 0, 0)}, b""), key=KEY, spec={"a": TensorSpec("float32", (None, None))})
+
+
 def test_arrays_that_overlap_are_refused() -> None:
     spec = {"a": TensorSpec("uint8", (8,)), "b": TensorSpec("uint8", (8,))}
     apart = {"a": entry("U8", [8], 0, 8), "b": entry("U8", [8], 8, 16)}

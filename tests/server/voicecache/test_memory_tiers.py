@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tests.server.voicecache.pods import Pod, a_pod, key_of
+from tests.server.voicecache.pods import a_pod, forget_then_put, key_of
 
 
 async def test_the_device_is_asked_first() -> None:
@@ -81,13 +81,45 @@ async def test_who_leaves_during_an_upload_pins_nothing(monkeypatch: pytest.Monk
     assert [await pod.ask("b"), await pod.ask("b")] == ["extracted", "device"]  # "a" made room
 
 
-def forget_then_put(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The erasure comes in between the look-up and the thread that uploads."""
+async def test_a_voice_erased_on_its_way_from_the_host_does_not_stay_on_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pod = a_pod(device_entries=1)
+    await pod.ask("a")
+    await pod.ask("b")
+    forget_then_put(pod, monkeypatch)
+    assert await pod.ask("a") == "host"
     assert pod.device is not None
-    upload = asyncio.to_thread
+    assert not pod.device.holds(key_of("a"))
+    assert not pod.host.holds(key_of("a"))
 
-    async def late(*arguments: object, **options: object) -> object:
-        pod.cache.forget("a")
-        return await upload(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("timbre_server.voicecache.memory_tiers.asyncio.to_thread", late)
+async def test_one_off_voices_that_come_twice_push_no_regular_from_the_device() -> None:
+    pod = a_pod(device_entries=2)
+    await pod.ask("a")
+    await pod.ask("b")
+    for number in range(10):
+        assert await pod.ask(f"one-off {number}", one_off=True) == "extracted"
+        assert await pod.ask(f"one-off {number}", one_off=True) == "host"
+    assert [await pod.ask("a"), await pod.ask("b")] == ["device", "device"]
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_an_upload_that_fails_pins_nothing(monkeypatch: pytest.MonkeyPatch, *, known: bool) -> None:
+    pod = a_pod(device_entries=1)
+    assert pod.device is not None
+    if known:
+        await pod.ask("a")
+        await pod.ask("b")  # "a" is in the host's memory alone
+    put = pod.device.put
+
+    def broken(*arguments: object, **options: object) -> object:
+        raise RuntimeError("the device is lost")
+
+    monkeypatch.setattr(pod.device, "put", broken)
+    with pytest.raises(RuntimeError, match="lost"):
+        await pod.ask("a")
+    monkeypatch.setattr(pod.device, "put", put)
+    pod.cache.forget("a")
+    async with asyncio.timeout(5):
+        await pod.cache.unused("a")

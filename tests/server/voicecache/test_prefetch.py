@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from tests.redis_server import RedisServer
-from tests.server.voicecache.pods import Fleet, a_fleet, features_of, key_of
+from tests.server.voicecache.pods import Fleet, a_fleet, features_of, forget_then_put, key_of
 from timbre_server.ports import Blob, FeatureName
 from timbre_server.voicecache.codec import encode
 
@@ -72,6 +72,17 @@ async def test_a_voice_that_is_erased_on_its_way_is_not_kept(fleet: Fleet, monke
     monkeypatch.setattr(pod.shared, "get_many", late)
     assert await pod.cache.prefetch([FeatureName("a"), FeatureName("b")]) == 1
     assert not pod.host.holds(key_of("a"))
+
+
+async def test_a_voice_that_is_erased_on_its_way_to_the_device_is_not_kept(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stored(fleet, "a", encode(features_of("a"), key=key_of("a")))
+    pod = fleet.pod(device_entries=1)
+    forget_then_put(pod, monkeypatch)
+    assert await pod.cache.prefetch([FeatureName("a")]) == 0
+    assert pod.device is not None
+    assert (pod.device.held_bytes, pod.host.held_bytes) == (0, 0)
 
 
 async def test_nothing_hangs_on_what_was_not_waited_for(fleet: Fleet) -> None:
