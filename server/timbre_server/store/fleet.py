@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from contextvars import Context
 from typing import Final
 
@@ -43,13 +42,13 @@ _log = logging.getLogger(__name__)
 class RedisFleet:
     """``Fleet`` over the log of changes; lives on one event loop."""
 
-    def __init__(self, link: RedisLink, keys: ServiceKeys, *, pod: str, redis_now: Callable[[], float]) -> None:
-        """``redis_now`` is what Redis' clock shows, in Unix seconds."""
+    def __init__(self, link: RedisLink, keys: ServiceKeys, *, pod: str) -> None:
+        """``pod`` names this process among those of the scope, uniquely."""
         self._link = link
         self._keys = keys
         self._pod = pod
-        self._redis_now = redis_now
         self._script = LuaScript("acknowledge")
+        self._roster = LuaScript("roster")
         self._listeners: list[ChangeListener] = []
         self._acting: dict[VoiceName, asyncio.Task[None]] = {}
         self._answers: OrderedDict[str, set[str]] = OrderedDict()
@@ -143,15 +142,14 @@ class RedisFleet:
 
     async def _count(self, entry: str, counted: dict[str, bool]) -> None:
         """Pods that lived when the change was made, and whether each lives still."""
-        since = EntryId.parse(entry).milliseconds - PRESENT_MILLISECONDS
-        seen: dict[str, float] = {
-            name.decode(): score
-            for name, score in await self._link.read(
-                lambda client: client.zrangebyscore(self._keys.pods(), since, "+inf", withscores=True)
+        now, found = await self._link.read(
+            lambda client: self._roster.run(
+                client, (self._keys.pods(),), EntryId.parse(entry).milliseconds, PRESENT_MILLISECONDS
             )
-        }
+        )
+        seen = {name.decode(): float(score) for name, score in zip(found[::2], found[1::2], strict=True)}
         if not counted:
             counted.update(dict.fromkeys({*seen, self._pod}, True))
-        now = self._redis_now() * 1000
         for pod in counted:
-            counted[pod] = pod == self._pod or now - seen.get(pod, 0.0) < PRESENT_MILLISECONDS
+            # Far ahead of the clock is long ago too: it was there before the clock was set back.
+            counted[pod] = pod == self._pod or abs(int(now) - seen.get(pod, 0.0)) < PRESENT_MILLISECONDS

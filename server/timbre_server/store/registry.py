@@ -59,7 +59,7 @@ class RedisRegistry:
         self._redis_clock = heart.redis_clock
         registry = RedisVoiceStore(link, keys)
         holdings = Holdings(settings.voices.max_stored_bytes)
-        self.fleet = RedisFleet(link, keys, pod=pod, redis_now=self._redis_now)
+        self.fleet = RedisFleet(link, keys, pod=pod)
         self._reconciliation = Reconciliation(registry, holdings, tell=self.fleet.tell, grace_seconds=grace_seconds)
         self.follower = Follower(link, keys, heart, compare=self._reconciliation.compare, clock=clock)
         self.checker = Checker(link, keys, registry, redis_clock=self._redis_clock, clock=clock, metrics=metrics)

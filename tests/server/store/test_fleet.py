@@ -103,6 +103,19 @@ async def test_a_pod_that_died_long_before_the_deletion_is_not_waited_for(
         assert answers == Acknowledgements(acknowledged=("alive",))
 
 
+async def test_pods_are_waited_for_after_redis_clock_was_set_back(redis_server: RedisServer, scope: str) -> None:
+    pod = Pod(redis_server, scope, "a")
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        with by_hand(redis_server) as client:  # a log of which the last id is an hour ahead of the clock
+            client.xadd(pod.keys.changes(), {"kind": "heartbeat"}, id=f"{int(time.time() + 3600) * 1000}-0")
+        a_phantom(redis_server, pod, "silent", seen_seconds_ago=-1)
+        a_phantom(redis_server, pod, "dead", seen_seconds_ago=-3600)
+        deletion = await pod.store.delete_voice(*ADA)
+        answers = await pod.fleet.acknowledged(deletion.entry, timeout_seconds=0.3)
+        assert answers == Acknowledgements(acknowledged=("a",), expired=("dead",), unconfirmed=("silent",))
+
+
 async def test_a_pod_that_lives_and_is_silent_is_named_as_unconfirmed(redis_server: RedisServer, scope: str) -> None:
     pod = Pod(redis_server, scope, "alive")
     async with running(pod):
