@@ -169,6 +169,13 @@ def test_what_was_handed_over_is_not_handed_over_again() -> None:
     assert Verb.HAND_OVER not in verbs
 
 
+def test_what_is_not_ours_any_more_is_not_handed_over() -> None:
+    found = _scaled_by_hand(5)
+    del found["Deployment/narrator"]["metadata"]["ownerReferences"]
+    verbs = [action.verb for action in _plan(a_service(), found).actions if action.key.kind == "Deployment"]
+    assert verbs == [Verb.REFUSE]
+
+
 def test_who_scales_by_hand_hands_nothing_over() -> None:
     service = a_service().scaled_by("None").with_spec(replicas=6)
     assert [action.verb for action in _plan(service, _scaled_by_hand(5)).actions][:1] == [Verb.PATCH]
