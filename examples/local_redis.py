@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -80,8 +82,14 @@ class RedisServer:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on, for a server that may go away and come back on it.
+
+    It lies below those that outgoing connections are given: one of them may take any of its own in the meantime.
+    """
+    outgoing = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii")
+    first_outgoing = int(outgoing.split()[0])
+    while True:
+        port = first_outgoing // 2 + secrets.randbelow(first_outgoing // 2)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import socket
 import struct
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from examples.local_redis import free_port
 
 T = TypeVar("T")
 
@@ -52,22 +52,12 @@ def cut_after(size_bytes: int) -> Fault:
     return Fault(cut_after_bytes=size_bytes)
 
 
-def lasting_port() -> int:
-    """A free port for a server that goes away and comes back: no outgoing connection of this machine is ever given it."""
-    first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
-    while True:
-        port = first_outgoing // 2 + secrets.randbelow(first_outgoing // 2)
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return port
-
-
 class FaultProxy:
     """Use as a context manager; listens on ``port`` of 127.0.0.1 and forwards to ``target_port``."""
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
-        self.port = lasting_port()
+        self.port = free_port()
         self.connections = 0
         """How many were accepted so far."""
         self._fault = PASS

@@ -14,9 +14,9 @@ import redis.asyncio
 
 from benchmarks.steady_load import Http, SteadyLoad
 from examples.local_server import LocalServer
-from tests.fault_proxy import BLACK_HOLE, PASS, REFUSE, RESET, Fault, FaultProxy, cut_after, lasting_port, slow
+from tests.fault_proxy import BLACK_HOLE, PASS, REFUSE, RESET, Fault, FaultProxy, cut_after, slow
 from tests.quality import recordings
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, free_port
 from tests.redis_topologies import RedisSentinelServers
 from timbre_contract import metrics
 from timbre_contract.api import METRICS_PATH, SPEECH_PATH, VOICES_PATH
@@ -120,7 +120,7 @@ def behind_proxy(redis_server: RedisServer) -> Iterator[tuple[FaultProxy, LocalS
 @pytest.fixture
 def own_redis(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterator[RedisServer]:
     """One that may be killed; its options by parametrization."""
-    server = RedisServer(*getattr(request, "param", ()), port=lasting_port())
+    server = RedisServer(*getattr(request, "param", ()), port=free_port())
     yield server
     server.close()
 
