@@ -115,10 +115,6 @@ class Metrics:
         self._batch_size.observe(size)
         self._engine_busy.inc(busy_seconds)
 
-    def voice_looked_up(self, tier: str, *, hit: bool) -> None:
-        """A voice was asked for in a tier."""
-        self._lookups.labels(tier, "hit" if hit else "miss").inc()
-
     def voice_evicted(self, tier: str, cause: str) -> None:
         """A voice left a tier."""
         self._evictions.labels(tier, cause).inc()
