@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SOURCES := server operator tests benchmarks examples scripts
 
-.PHONY: help setup redis lock format check test serve demo demo-server demo-fleet test-redis test-torch bench generate clean
+.PHONY: help setup redis lock format check test serve demo demo-server demo-fleet test-redis test-torch bench render generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -58,8 +58,12 @@ demo-fleet: .venv/.dev redis ## start a Redis and three servers: enrol, speak, r
 bench: .venv/.dev redis ## measure against peers (JSON and plots in bench-out/; ROW=name or number runs one row)
 	@$(PY) -m benchmarks.run $(ROW)
 
-generate: .venv/.dev ## write docs/settings.md, docs/metrics.md and THIRD_PARTY_LICENSES.md anew
+render: .venv/.dev ## print what a VoiceService becomes, without a cluster: FILE=examples/minimal.yaml
+	@.venv/bin/timbre-operator render $(or $(FILE),examples/minimal.yaml)
+
+generate: .venv/.dev ## write docs/settings.md, docs/metrics.md, THIRD_PARTY_LICENSES.md and the CRD anew
 	@$(PY) scripts/generate_docs.py
+	@.venv/bin/timbre-operator crd >crds/voiceservices.yaml
 
 clean: ## remove what make made
 	@rm -rf .venv .venv-torch demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
