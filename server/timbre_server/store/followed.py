@@ -62,6 +62,8 @@ class FollowedVoiceStore:
         """An entry of the log takes effect: what it changed is not held any more when this returns."""
         if isinstance(entry, VoiceChange):
             deleted = entry.kind is ChangeKind.DELETED
+            if deleted:
+                self._reconciliation.deleted(entry.name, entry.generation)
             self._holdings.changed(entry.name, GONE if deleted else VoiceVersion(entry.generation, entry.digest))
 
     async def voice(self, tenant: str, voice_id: str) -> VoiceRecord:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from enum import Enum
@@ -28,6 +29,9 @@ GRACE_SECONDS: Final = 2.0
 """How long after Redis was found emptied a voice that is missing may still come back from another pod: that pod notices
 within a beat (0.2 s), or reconnects within a probe of the breaker and an attempt of the follower (0.3 s), and publishes
 about 1,000 voices per second."""
+
+GRAVES: Final = 10_000
+"""Deletions that a pod remembers, 1.5 MB: as many changes as the log of changes keeps."""
 
 _RETRY_SECONDS: Final = 1.0
 """Between attempts to publish again while Redis is away or full."""
@@ -75,12 +79,21 @@ class Reconciliation:
         self._epoch: str | None = None
         self._emptied = False
         self._lost: dict[VoiceName, None] = {}
+        self._graves: OrderedDict[VoiceName, int] = OrderedDict()
+        self._unburied: dict[VoiceName, int] = {}
         self._restoring: asyncio.Task[None] | None = None
 
     @property
     def degraded(self) -> bool:
         """Whether Redis was emptied, and what the pods held is not all back."""
         return self._emptied
+
+    def deleted(self, name: VoiceName, generation: int) -> None:
+        """The voice is gone for good: a pod that has not heard of it shall not bring it back into an emptied Redis."""
+        self._graves[name] = generation
+        self._graves.move_to_end(name)
+        if len(self._graves) > GRAVES:
+            self._graves.popitem(last=False)
 
     async def compare(self) -> None:
         """Drops everything held that the registry has another version of.  Raises: StoreUnavailable."""
@@ -119,6 +132,7 @@ class Reconciliation:
         elif known is not None:
             self._holdings.drop_unless(name, known)
             if known is GONE:
+                self.deleted(name, held.generation)
                 self._tell(VoiceChange(ChangeKind.DELETED, name, held.generation, held.digest, ""))
             else:
                 self._tell(VoiceChange(ChangeKind.REPLACED, name, known.generation, known.digest, "", held.digest))
@@ -145,6 +159,7 @@ class Reconciliation:
         self._emptied = True
         _log.warning("the voice store was emptied: publishing again the %d voices held here", len(self._holdings))
         self._lost.update(dict.fromkeys(self._holdings.names()))
+        self._unburied.update(self._graves)
         self._restore()
 
     def _restore(self) -> None:
@@ -162,6 +177,10 @@ class Reconciliation:
         grace_ends_at = asyncio.get_running_loop().time() + self._grace_seconds
         while True:
             try:
+                while self._unburied:
+                    name, generation = next(iter(self._unburied.items()))
+                    await self._store.bury_voice(name, generation)
+                    self._unburied.pop(name, None)
                 while self._lost:
                     # Those with their recordings first: they are worth most.
                     for name in sorted(self._lost, key=lambda lost: self._recording(lost) is None):
@@ -169,7 +188,7 @@ class Reconciliation:
                 if not self._emptied:
                     return
                 await asyncio.sleep(grace_ends_at - asyncio.get_running_loop().time())
-                if not self._lost:
+                if not self._lost and not self._unburied:
                     self._epoch = await self._store.begin_epoch()
                     self._emptied = False
                     _log.warning("what was held here of the voice store is published again")
@@ -183,6 +202,9 @@ class Reconciliation:
 
     async def _restore_one(self, name: VoiceName) -> None:
         held = self._holdings.look(name)
-        if held is not None and await self._store.restore_voice(held, self._recording(name)):
-            _log.info("published voice %s again", name.voice_id)
+        if held is not None:
+            if await self._store.restore_voice(held, self._recording(name)):
+                _log.info("published voice %s again", name.voice_id)
+            else:
+                self._holdings.doubt(name)  # another pod was first, or knows that it was deleted
         self._lost.pop(name, None)

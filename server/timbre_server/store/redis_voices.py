@@ -23,6 +23,7 @@ _ADD: Final = LuaScript("_change", "add_voice")
 _REPLACE: Final = LuaScript("_change", "replace_voice")
 _RESTORE: Final = LuaScript("_change", "restore_voice")
 _DELETE: Final = LuaScript("_change", "delete_voice")
+_BURY: Final = LuaScript("_change", "bury_voice")
 _VERSIONS: Final = LuaScript("versions")
 
 _NAMES_PER_CALL: Final = 256
@@ -88,6 +89,14 @@ class RedisVoiceStore(RedisConsents):
         reply = await self._change(_DELETE, name)
         values, entry = reply or (None, b"")
         return Deletion(_found(name, values), entry.decode())
+
+    async def bury_voice(self, name: VoiceName, generation: int) -> bool:
+        """Whether the registry had forgotten that the voice was deleted in that generation; now it knows again.
+
+        Raises:
+            StoreUnavailable, RegistryFull: as every write.
+        """
+        return bool(await self._change(_BURY, name, generation))
 
     async def _change(self, script: LuaScript, name: VoiceName, *arguments: str | bytes | float) -> Any:
         keys, (tenant, voice_id) = self._keys, name

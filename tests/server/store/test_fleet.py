@@ -121,7 +121,7 @@ async def test_a_pod_that_lives_and_is_silent_is_named_as_unconfirmed(redis_serv
     async with running(pod):
         await pod.store.add_voice(a_voice(), b"flac")
         deletion = await pod.store.delete_voice(*ADA)
-        a_phantom(redis_server, pod, "silent", seen_seconds_ago=-5)
+        a_phantom(redis_server, pod, "silent", seen_seconds_ago=-1)
         answers = await pod.fleet.acknowledged(deletion.entry, timeout_seconds=0.3)
         assert answers == Acknowledgements(acknowledged=("alive",), unconfirmed=("silent",))
 

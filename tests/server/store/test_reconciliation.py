@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.redis_server import RedisServer
-from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, running
+from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, elsewhere, running
 from timbre_server.store.reconciliation import Verdict, verdict
 from timbre_server.store.redis_voices import GONE, Version, VoiceVersion
 
@@ -59,6 +59,43 @@ async def test_voices_without_their_recordings_are_published_again_too(own_redis
             await pod.until(lambda: not pod.registry.degraded)
             assert client.hmget(pod.keys.voice(*ADA), "digest", "reference") == [b"first", b"flac"]
             assert client.hmget(pod.keys.voice(*GRACE), "digest", "reference") == [b"first", None]
+
+
+async def test_a_pod_that_missed_a_deletion_cannot_bring_the_voice_back_into_an_emptied_redis(
+    own_redis: RedisServer,
+) -> None:
+    pod = Pod(own_redis, "grave")
+    async with running(pod):
+        for name in (ADA, GRACE):
+            await pod.store.add_voice(a_voice(name), b"flac")
+            deletion = await pod.store.delete_voice(*name)
+            await pod.fleet.acknowledged(deletion.entry, timeout_seconds=5)
+        with by_hand(own_redis) as client:
+            client.flushall()
+            # One that slept publishes again what it holds: before this pod has noticed, and after.
+            elsewhere(own_redis, "grave", lambda store: store.restore_voice(a_voice(), b"flac"))
+            await pod.until(lambda: pod.registry.degraded)
+            await pod.until(lambda: not pod.registry.degraded)
+            assert not elsewhere(own_redis, "grave", lambda store: store.restore_voice(a_voice(GRACE), b"flac"))
+            assert not client.exists(pod.keys.voice(*ADA), pod.keys.voice(*GRACE), pod.keys.voices("default"))
+            assert client.hgetall(pod.keys.tombstones("default")) == {b"voice_ada": b"1", b"voice_grace": b"1"}
+            kinds = [fields[b"kind"] for _, fields in client.xrange(pod.keys.changes())]
+            assert kinds.count(b"deleted") == 1  # so that whoever holds it drops it
+
+
+async def test_a_voice_that_was_enrolled_again_after_its_deletion_is_not_buried(own_redis: RedisServer) -> None:
+    pod = Pod(own_redis, "again")
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        await pod.store.delete_voice(*ADA)
+        again = await pod.store.add_voice(a_voice(digest="second"), b"flac")
+        await pod.knows(ADA)
+        with by_hand(own_redis) as client:
+            client.flushall()
+            await pod.until(lambda: pod.registry.degraded)
+            await pod.until(lambda: not pod.registry.degraded)
+            assert client.hget(pod.keys.voice(*ADA), "generation") == str(again.generation).encode()
+        assert await pod.store.voice(*ADA) == again
 
 
 async def test_a_redis_that_is_full_is_filled_as_soon_as_it_has_room(own_redis: RedisServer) -> None:
