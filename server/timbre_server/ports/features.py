@@ -135,8 +135,14 @@ class SharedFeatures(Protocol):
         """The blob, and its life prolonged; or None."""
         ...
 
-    async def get_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Blob | None]:
-        """Blobs of (digest, key) pairs in their order, in one round trip per server."""
+    async def get_many(
+        self, wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None] | None = None
+    ) -> Sequence[Blob | None]:
+        """Blobs of (digest, key) pairs in their order, in one round trip per server.
+
+        ``arrived`` gets the place and the blob of each as soon as it is there, while the others are on their way.  It
+        must be quick and not raise, and may be told of one place twice; what it was told of stays true if the rest fails.
+        """
         ...
 
     async def claim(self, digest: str, key: str) -> Claim:

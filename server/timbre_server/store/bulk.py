@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-from timbre_server.store.bulk_replies import Command, Replies, Reply, Unusual
+from timbre_server.store.bulk_replies import Arrived, Command, Replies, Reply, Unusual
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.refusals import LIBRARY_ERRORS
 
@@ -28,8 +28,12 @@ class BulkReader:
         self._replies: Replies | None = None
         self._opening = asyncio.Lock()
 
-    async def read(self, commands: Sequence[Command], *, also: Sequence[Command] = ()) -> list[Reply]:
+    async def read(
+        self, commands: Sequence[Command], *, also: Sequence[Command] = (), arrived: Arrived | None = None
+    ) -> list[Reply]:
         """The replies to the commands, in their order; those to ``also`` are not waited for.
+
+        ``arrived`` is told of each value as soon as it is there.
 
         Fails when nothing comes for as long as a read may wait; the caller bounds the whole.  Raises ``Unusual``, and what
         the library raises.
@@ -37,7 +41,7 @@ class BulkReader:
         replies = self._replies
         if replies is None or replies.is_stuck:
             replies = await self._open()
-        return await replies.ask(commands, also)
+        return await replies.ask(commands, also, arrived)
 
     async def close(self) -> None:
         """Idempotent."""

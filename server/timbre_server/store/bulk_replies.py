@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,8 @@ import redis.exceptions
 
 Command = tuple[str | bytes | int, ...]
 Reply = memoryview | int | None
+Arrived = Callable[[int, memoryview], None]
+"""Gets the place of a value among the replies, and the value, before those after it are read; must not raise."""
 
 SCRATCH_BYTES: Final = 4096
 """Where the first bytes of a reply land, before its length is known; what of a value lies there is copied once."""
@@ -27,10 +29,11 @@ class Unusual(Exception):
 class _Question:
     """Commands whose replies come together."""
 
-    __slots__ = ("answer", "missing", "replies")
+    __slots__ = ("answer", "arrived", "missing", "replies")
 
-    def __init__(self, answer: asyncio.Future[list[Reply]] | None, count: int) -> None:
+    def __init__(self, answer: asyncio.Future[list[Reply]] | None, count: int, arrived: Arrived | None) -> None:
         self.answer = answer
+        self.arrived = arrived
         self.missing = count
         self.replies: list[Reply] = []
 
@@ -61,16 +64,18 @@ class Replies(asyncio.BufferedProtocol):
         first = next((question.answer for question in self._questions if question.answer), None)
         return self._lost or self._transport.is_closing() or (first is not None and first.cancelled())
 
-    async def ask(self, commands: Sequence[Command], also: Sequence[Command]) -> list[Reply]:
+    async def ask(
+        self, commands: Sequence[Command], also: Sequence[Command] = (), arrived: Arrived | None = None
+    ) -> list[Reply]:
         if not commands:
             return []
         answer: asyncio.Future[list[Reply]] = self._loop.create_future()
         if not self._questions:
             self._heard_at = self._loop.time()
             self._watch = self._watch or self._loop.call_later(self._silence_seconds, self._listen)
-        self._questions.append(_Question(answer, len(commands)))
+        self._questions.append(_Question(answer, len(commands), arrived))
         if also:
-            self._questions.append(_Question(None, len(also)))
+            self._questions.append(_Question(None, len(also), None))
         self._transport.write(b"".join(map(_packed, (*commands, *also))))
         return await answer
 
@@ -167,12 +172,15 @@ class Replies(asyncio.BufferedProtocol):
     def _replied(self, reply: Reply) -> None:
         question = self._questions[0]
         question.missing -= 1
-        if question.answer is not None:
-            question.replies.append(reply)
         if question.missing == 0:
             self._questions.popleft()
-            if question.answer is not None and not question.answer.done():
-                question.answer.set_result(question.replies)
+        if question.answer is None or question.answer.done():
+            return
+        question.replies.append(reply)
+        if question.arrived is not None and isinstance(reply, memoryview):
+            question.arrived(len(question.replies) - 1, reply)
+        if question.missing == 0:
+            question.answer.set_result(question.replies)
 
     def _give_up(self) -> None:
         """What comes now cannot be read: the library shall ask again, on its own connection."""

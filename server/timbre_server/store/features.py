@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -64,15 +64,23 @@ class RedisSharedFeatures:
         blobs = await self._blobs([("HGET", hash_key, key)], also=[("EXPIRE", hash_key, self._ttl_seconds)])
         return blobs[0]
 
-    async def get_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Blob | None]:
+    async def get_many(
+        self, wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None] | None = None
+    ) -> Sequence[Blob | None]:
         commands: list[Command] = [("HGET", self._keys.features(digest), key) for digest, key in wanted]
-        return await self._blobs(commands, patient=True)  # no request waits for them, and they are many megabytes
+        # Patient: no request waits for them, and they are many megabytes.
+        return await self._blobs(commands, patient=True, arrived=arrived)
 
     async def _blobs(
-        self, commands: Sequence[Command], *, also: Sequence[Command] = (), patient: bool = False
+        self,
+        commands: Sequence[Command],
+        *,
+        also: Sequence[Command] = (),
+        patient: bool = False,
+        arrived: Callable[[int, Blob], None] | None = None,
     ) -> Sequence[Blob | None]:
         async def in_bulk(bulk: BulkReader) -> Sequence[Blob | None]:
-            replies = await bulk.read(commands, also=also)
+            replies = await bulk.read(commands, also=also, arrived=arrived)
             return [reply for reply in replies if not isinstance(reply, int)]
 
         async def by_library(client: Client) -> Sequence[Blob | None]:
@@ -85,7 +93,12 @@ class RedisSharedFeatures:
         if bulk := self._bulk:
             with suppress(Unusual):
                 return await self._link.read(lambda _: in_bulk(bulk), patient=True)  # it knows silence from slowness
-        return await self._link.read(by_library, patient=patient)
+        blobs = await self._link.read(by_library, patient=patient)
+        if arrived is not None:
+            for place, blob in enumerate(blobs):
+                if blob is not None:
+                    arrived(place, blob)
+        return blobs
 
     async def claim(self, digest: str, key: str) -> Claim:
         token = secrets.token_hex(8)

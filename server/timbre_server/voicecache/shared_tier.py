@@ -68,13 +68,27 @@ class SharedTier:
         self.economy.fetched(feature_bytes(features), asyncio.get_running_loop().time() - began)
         return features
 
-    async def fetch_many(self, wanted: Sequence[tuple[str, str]]) -> Sequence[Features | None]:
-        """As ``fetch``, of (digest, key) pairs in one round trip.  Raises: StoreUnavailable."""
-        blobs = await self._shared.get_many(wanted)
-        return [
-            None if blob is None else await self._decoded(digest, key, blob)
-            for (digest, key), blob in zip(wanted, blobs, strict=True)
-        ]
+    async def fetch_many(
+        self, wanted: Sequence[tuple[str, str]], arrived: Callable[[str, str, Features], None]
+    ) -> None:
+        """Tells of what the tier has of (digest, key) pairs, each as it arrives: all come in one round trip.
+
+        ``arrived`` is as ``SharedFeatures.get_many`` wants it.  Raises: StoreUnavailable.
+        """
+        corrupt: set[str] = set()
+
+        def decoded(place: int, blob: Blob) -> None:
+            digest, key = wanted[place]
+            try:
+                features = decode(blob, key=key, spec=self._spec)
+            except CorruptFeatures:
+                corrupt.add(digest)
+            else:
+                arrived(digest, key, features)
+
+        await self._shared.get_many(wanted, arrived=decoded)
+        for digest in corrupt:
+            await self._shared.erase(digest)
 
     async def obtain(self, digest: str, key: str) -> Features | ExtractionLease | None:
         """The features as soon as any pod has them, or the right to extract them; None: extract without it.

@@ -1,7 +1,7 @@
 """Prefetching: the hottest voices come from the shared tier while there is room, and nothing that was erased meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -64,10 +64,12 @@ async def test_a_voice_that_is_erased_on_its_way_is_not_kept(fleet: Fleet, monke
     assert pod.shared is not None
     get_many = pod.shared.get_many
 
-    async def late(wanted: Sequence[tuple[str, str]]) -> Sequence[Blob | None]:
-        blobs = await get_many(wanted)
-        pod.cache.forget("a")
-        return blobs
+    async def late(wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None]) -> Sequence[Blob | None]:
+        def erased_first(place: int, blob: Blob) -> None:
+            pod.cache.forget("a")
+            arrived(place, blob)
+
+        return await get_many(wanted, arrived=erased_first)
 
     monkeypatch.setattr(pod.shared, "get_many", late)
     assert await pod.cache.prefetch([FeatureName("a"), FeatureName("b")]) == 1
