@@ -26,17 +26,27 @@ CONSENTS: Final = "consents.jsonl"
 SUFFIXES: Final = frozenset({".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".webm", ".mp4", ".m4a", ".aac"})
 """What names of files with the containers of ``audio.containers`` end with; other files of a folder are passed over."""
 
-_Count = Annotated[int, Field(ge=0)]
+MAX_GENERATION: Final = 2**53
+"""Redis' scripts count in doubles, which are exact up to here."""
+MAX_UNIX_TIME: Final = 253_402_300_799
+"""The end of the year 9999, the last that ``datetime`` knows."""
+MAX_REASON_CHARS: Final = 200
+"""Of what is said about a line: it may quote the line, whose words may have any length."""
+
+_Time = Annotated[int, Field(ge=0, le=MAX_UNIX_TIME)]
+
+
+_BASE64: Final = r"^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 
 class History(BaseModel):
     """What a voice that is restored was, so that it is the same again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    generation: Annotated[int, Field(ge=1)]
+    generation: Annotated[int, Field(ge=1, le=MAX_GENERATION)]
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    created_at: _Count
-    updated_at: _Count
+    created_at: _Time
+    updated_at: _Time
 
 
 class _VoiceLine(BaseModel):
@@ -54,9 +64,9 @@ class _ConsentLine(BaseModel):
     id: Annotated[str, Field(pattern=r"^cons_[A-Za-z0-9_-]{1,64}$")]
     name: str
     language: str
-    created_at: _Count
+    created_at: _Time
     audio: str
-    speaker_embedding: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{8,}={0,2}$")]
+    speaker_embedding: Annotated[str, Field(pattern=_BASE64)]
 
 
 @dataclass(frozen=True)
@@ -194,7 +204,7 @@ def _lines(file: Path, kind: type[_Line], problems: list[Problem]) -> Iterator[t
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            problems.append(Problem(where, f"{place}: {first['msg']}" if place else str(first["msg"])))
+            problems.append(Problem(where, (f"{place}: " if place else "")[:MAX_REASON_CHARS] + str(first["msg"])))
 
 
 def _inside(folder: Path, name: str) -> Path | None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -148,6 +151,7 @@ class VoicesImport:
             await self._store.consent(self._tenant, entry.line.id)
         except ConsentNotFound:
             try:
+                checked_name(entry.line.name)
                 recording = await self._restoring.reference(await self._read(entry.audio), param="audio")
                 flac = await asyncio.to_thread(to_flac, recording.pcm)
                 await self._store.add_consent(entry.to_record(self._tenant, flac))
@@ -158,7 +162,9 @@ class VoicesImport:
         tally, before = self.tally, self.tally.settled
         named: dict[str, Entry] = {}
         for voice_id, entry in await self._each([(entry, partial(self._named, entry)) for entry in entries]):
-            named.setdefault(voice_id, entry)
+            first = named.setdefault(voice_id, entry)
+            if entry.voice_id is not None and replace(entry, where=first.where) != first:
+                tally.refused(entry.where, InvalidValue(f"this id is also that of {first.where}"))
         records = await self._store.voices_named([VoiceName(self._tenant, voice_id) for voice_id in named])
         every = [_Wanted(named[voice_id], voice_id, record) for voice_id, record in zip(named, records, strict=True)]
         missing = [wanted for wanted in every if not _is_there(wanted)]
@@ -190,7 +196,7 @@ class VoicesImport:
         if entry.voice_id is not None:
             return entry.voice_id, entry
         name = checked_name(entry.name)
-        file_digest = await asyncio.to_thread(_file_digest, entry.audio)
+        file_digest = await asyncio.to_thread(self._file_digest, entry.audio)
         content = json.dumps([self._tenant, name, entry.transcript, file_digest])
         return VOICE_PREFIX + hashlib.sha256(content.encode()).hexdigest()[:32], entry
 
@@ -233,6 +239,7 @@ class VoicesImport:
     async def _restored(self, wanted: _Wanted, history: History) -> tuple[Reference, VoiceRecord]:
         """As it was; its consent was compared when it was enrolled, and may have been deleted since."""
         entry = wanted.entry
+        name = checked_name(entry.name)
         if entry.consent_id is None:
             await self._consents.required(self._tenant, None)
         reference = await self._restoring.reference(
@@ -243,7 +250,7 @@ class VoicesImport:
         return reference, VoiceRecord(
             id=wanted.voice_id,
             tenant=self._tenant,
-            name=entry.name,
+            name=name,
             transcript=entry.transcript,
             consent_id=entry.consent_id,
             **history.model_dump(),
@@ -267,16 +274,26 @@ class VoicesImport:
 
     async def _read(self, audio: Path) -> bytes:
         """The file.  Raises: AudioTooLarge, before more of it is read than an upload may have; OSError."""
+        return await asyncio.to_thread(self._opened, audio, BufferedReader.read)
+
+    def _file_digest(self, audio: Path) -> str:
+        return self._opened(audio, lambda file: hashlib.file_digest(file, "sha256").hexdigest())
+
+    def _opened(self, audio: Path, work: Callable[[BufferedReader], T]) -> T:
+        """What the work makes of a file of a size that an upload may have."""
         most = self._rules.max_upload_bytes
+        with open(audio, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise AudioUnreadable("this is not a file")
+            if status.st_size > most:
+                raise AudioTooLarge(f"The recording is larger than {most / MIB:g} MiB.")
+            return work(file)
 
-        def read() -> bytes:
-            with audio.open("rb") as file:
-                return file.read(most + 1)
 
-        data = await asyncio.to_thread(read)
-        if len(data) > most:
-            raise AudioTooLarge(f"The recording is larger than {most / MIB:g} MiB.")
-        return data
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe too, without a word from its other end, which may never come."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _is_there(wanted: _Wanted) -> bool:
@@ -287,8 +304,3 @@ def _is_there(wanted: _Wanted) -> bool:
     if entry.history is not None:
         return known.generation >= entry.history.generation
     return entry.voice_id is None
-
-
-def _file_digest(audio: Path) -> str:
-    with audio.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -93,8 +93,11 @@ class ConsentService:
             ConsentMismatch: they do not sound alike.
         """
         heard = await asyncio.to_thread(self._verifier.embed, sample)
-        agreed = np.frombuffer(consent.speaker_embedding, dtype=_EMBEDDING_DTYPE)
-        if float(np.dot(heard, agreed)) < self._verifier.threshold:
+        stored = consent.speaker_embedding
+        agreed = np.frombuffer(stored, dtype=_EMBEDDING_DTYPE, count=len(stored) // 4)
+        # Not ``<``: what was restored from a file may hold anything, and NaN is not like anybody.
+        alike = heard.shape == agreed.shape and float(np.dot(heard, agreed)) >= self._verifier.threshold
+        if not alike:
             raise ConsentMismatch(
                 "the speaker of `audio_sample` does not sound like the speaker of the consent", param="consent"
             )

@@ -28,11 +28,12 @@ def checked_name(name: str) -> str:
     """The name without outer white space.
 
     Raises:
-        InvalidValue: it is empty, too long or holds control characters.
+        InvalidValue: it is empty, too long or holds control characters or halves of characters.
     """
     stripped = name.strip()
     if not 1 <= len(stripped) <= MAX_NAME_CHARS:
         raise InvalidValue(f"`name` must have 1 to {MAX_NAME_CHARS} characters", param="name")
-    if any(unicodedata.category(character) == "Cc" for character in stripped):
-        raise InvalidValue("`name` must not contain control characters", param="name")
+    # Halves of characters: what Python makes of a file's name that is no UTF-8, and no store would take them.
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in stripped):
+        raise InvalidValue("`name` must be text without control characters", param="name")
     return stripped

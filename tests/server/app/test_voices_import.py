@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -151,8 +152,18 @@ async def test_broken_lines_of_a_manifest_stop_no_other_line(voices: Registry, t
         {"name": "Bob", "audio": "bob.flac\0"},
         {"name": "Bob", "audio": "nobody.flac"},
         {"name": "Bob", "audio": "bob.flac", "transcript": "x" * 2001},
+        {"name": "Bob", "audio": "bob.flac", "x" * 100_000: True},
+        {"name": "Bob", "audio": "."},
+        {"name": "Bob", "audio": "pipe.flac"},
+        {"name": "Bob", "audio": "endless.flac"},
+        "[" * 100_000,
     ]
-    tally = await voices.imported(manifest_in(folder, *bad, {"name": "Bob", "audio": "bob.flac"}))
+    os.mkfifo(folder / "pipe.flac")
+    with (folder / "endless.flac").open("wb") as file:
+        file.truncate(1 << 40)
+    async with asyncio.timeout(30):
+        tally = await voices.imported(manifest_in(folder, *bad, {"name": "Bob", "audio": "bob.flac"}))
+    assert max(len(problem.reason) for problem in tally.problems) < 300
     assert tally.stored == 1
     assert sorted(problem.where for problem in tally.problems) == sorted(
         f"manifest.jsonl:{number}" for number in range(1, len(bad) + 1)
@@ -164,6 +175,66 @@ async def test_the_same_voice_twice_in_a_manifest_is_one(voices: Registry, tmp_p
     line: dict[str, object] = {"name": "Bob", "audio": "bob.flac"}
     tally = await voices.imported(manifest_in(tmp_path, line, line))
     assert (tally.stored, tally.present, len(await voices.voices())) == (1, 1, 1)
+
+
+async def test_an_id_that_stands_twice_is_told_of(voices: Registry, tmp_path: Path) -> None:
+    folder_with(tmp_path, a=HER, b=HIS)
+    ann: dict[str, object] = {"name": "Ann", "audio": "a.flac", "id": "voice_ann"}
+    tally = await voices.imported(manifest_in(tmp_path, ann, {**ann, "audio": "b.flac"}, ann))
+    assert (tally.stored, tally.present) == (1, 1)
+    assert [(problem.where, problem.reason) for problem in tally.problems] == [
+        ("manifest.jsonl:2", "this id is also that of manifest.jsonl:1")
+    ]
+
+
+async def test_a_files_name_that_is_no_text_stops_no_other_file(voices: Registry, tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, bob=HIS)
+    (folder / os.fsdecode(b"\xff.flac")).write_bytes(recordings.path(HER).read_bytes())
+    tally = await voices.imported(folder)
+    assert (tally.stored, len(tally.problems)) == (1, 1)
+    assert "`name` must be text" in tally.problems[0].reason
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"generation": 2**53 + 1},
+        {"created_at": 10**12},
+        {"updated_at": -1},
+        {"digest": "0" * 63},
+    ],
+)
+async def test_a_history_that_cannot_be_is_refused(voices: Registry, tmp_path: Path, forged: dict[str, object]) -> None:
+    folder_with(tmp_path, bob=HIS)
+    history = {"generation": 1, "digest": "0" * 64, "created_at": 1, "updated_at": 1, **forged}
+    line = {"name": "Bob", "audio": "bob.flac", "id": "voice_bob", "history": history}
+    tally = await voices.imported(manifest_in(tmp_path, line))
+    assert (tally.stored, len(tally.problems)) == (0, 1)
+    assert f"history.{next(iter(forged))}" in tally.problems[0].reason
+
+
+async def test_a_restored_voice_has_a_name_as_any_other(voices: Registry, tmp_path: Path) -> None:
+    folder_with(tmp_path, bob=HIS)
+    history = {"generation": 1, "digest": "0" * 64, "created_at": 1, "updated_at": 1}
+    line = {"name": "Bob\nAnn", "audio": "bob.flac", "id": "voice_bob", "history": history}
+    tally = await voices.imported(manifest_in(tmp_path, line))
+    assert "control characters" in tally.problems[0].reason
+
+
+@pytest.mark.parametrize(
+    ("forged", "reason"),
+    [({"speaker_embedding": "A" * 9}, "speaker_embedding"), ({"name": "His\nconsent"}, "control characters")],
+)
+async def test_a_forged_consent_is_refused_and_stops_no_voice(
+    voices: Registry, tmp_path: Path, forged: dict[str, object], reason: str
+) -> None:
+    folder = manifest_in(folder_with(tmp_path, bob=HIS), {"name": "Bob", "audio": "bob.flac"})
+    consent = {"id": "cons_a", "name": "His", "language": "en", "created_at": 1, "audio": "bob.flac"}
+    line = {**consent, "speaker_embedding": "AAAAAAAA", **forged}
+    (folder / "consents.jsonl").write_text(json.dumps(line) + "\n")
+    tally = await voices.imported(folder)
+    assert (tally.stored, len(tally.problems)) == (1, 1)
+    assert reason in tally.problems[0].reason
 
 
 async def test_a_service_that_asks_for_consent_asks_an_import_too(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.server.service.parts import HIS_VOICE, NOW, Parts, recorded, verifier
 from timbre_server.audio.flac import from_flac
-from timbre_server.errors import AudioUnreadable, ConsentNotFound, InvalidValue
+from timbre_server.errors import AudioUnreadable, ConsentMismatch, ConsentNotFound, InvalidValue
 
 TENANT = "tenant"
 
@@ -50,3 +52,15 @@ async def test_what_is_erased_or_anothers_is_not_found(parts: Parts) -> None:
     with pytest.raises(ConsentNotFound) as caught:
         await parts.consents.page(TENANT, after=consent.id, limit=10)
     assert caught.value.param == "after"
+
+
+@pytest.mark.parametrize(
+    "embedding", [b"", b"abc", bytes(8), np.full(256, np.nan, "<f4").tobytes()], ids=["none", "odd", "short", "nan"]
+)
+async def test_a_consent_of_nobody_is_like_nobody(parts: Parts, embedding: bytes) -> None:
+    """As an import may restore it from a file that somebody changed."""
+    consent = await parts.consents.add(TENANT, "his", "en", recorded(HIS_VOICE))
+    his = from_flac(consent.recording_flac)
+    await parts.consents.match(consent, his)
+    with pytest.raises(ConsentMismatch):
+        await parts.consents.match(replace(consent, speaker_embedding=embedding), his)
