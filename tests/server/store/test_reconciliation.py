@@ -8,6 +8,7 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, elsewhere, running
+from timbre_server.errors import VoiceNotFound
 from timbre_server.store.reconciliation import Verdict, verdict
 from timbre_server.store.redis_voices import GONE, Version, VoiceVersion
 
@@ -92,10 +93,29 @@ async def test_a_voice_that_was_enrolled_again_after_its_deletion_is_not_buried(
         await pod.knows(ADA)
         with by_hand(own_redis) as client:
             client.flushall()
+            # Another pod is quicker: what is buried then is a former life.
+            elsewhere(own_redis, "again", lambda store: store.restore_voice(again, b"flac"))
             await pod.until(lambda: pod.registry.degraded)
             await pod.until(lambda: not pod.registry.degraded)
             assert client.hget(pod.keys.voice(*ADA), "generation") == str(again.generation).encode()
         assert await pod.store.voice(*ADA) == again
+
+
+async def test_a_record_that_the_registry_does_not_take_back_is_asked_about_at_its_next_use(
+    redis_server: RedisServer, scope: str
+) -> None:
+    pod = Pod(redis_server, scope)
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        with by_hand(redis_server) as client:  # buried by another pod, which found nothing to tell of
+            client.delete(pod.keys.voice(*ADA))
+            client.hset(pod.keys.tombstones("default"), ADA.voice_id, 1)
+        assert await pod.store.voice(*ADA) == a_voice()
+        pod.registry._reconciliation._lost[ADA] = None
+        pod.registry._reconciliation._restore()
+        await pod.registry._reconciliation.settled()
+        with pytest.raises(VoiceNotFound):
+            await pod.store.voice(*ADA)
 
 
 async def test_a_redis_that_is_full_is_filled_as_soon_as_it_has_room(own_redis: RedisServer) -> None:
