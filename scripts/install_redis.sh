@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that a redis-server is here: tests and the demo run against a real one.
-# Root on Debian or Ubuntu gets it installed; anyone else is told the command.
+# Without a terminal root installs it; at a terminal it asks; where it cannot, it prints the command.
 set -euo pipefail
 binary=${REDIS_SERVER:-redis-server}
 command -v "$binary" >/dev/null && exit 0
@@ -9,12 +9,26 @@ if [ "$binary" != redis-server ]; then
   exit 1
 fi
 install="apt-get install --yes --no-install-recommends redis-server"
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && { [ -n "${CI:-}" ] || [ ! -t 0 ]; }; then
-  echo "installing redis-server (tests and the demo use a real one; no service is started)"
-  apt-get update -qq
-  # policy-rc.d is the Debian way to say: install, but start nothing.
-  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $install >/dev/null
-  exit 0
+as_root=""
+[ "$(id -u)" = 0 ] || as_root="sudo "
+
+may_install() {
+  command -v apt-get >/dev/null || return 1
+  [ -z "$as_root" ] || command -v sudo >/dev/null || return 1
+  if [ -t 0 ] && [ -t 1 ] && [ -z "${CI:-}" ]; then
+    read -r -p "Tests and the demo need a redis-server. Install it now (${as_root}$install)? [y/N] " answer
+    [[ "$answer" == [yY]* ]]
+  else
+    [ -z "$as_root" ]
+  fi
+}
+
+if may_install; then
+  echo "installing redis-server (no service is started)"
+  ${as_root}apt-get update -qq
+  # RUNLEVEL=1 is how Debian's scripts know that no service should start.
+  ${as_root}env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $install >/dev/null
+else
+  echo "Timbre's tests and demo need a redis-server. Please run: ${as_root:-sudo }$install" >&2
+  exit 1
 fi
-echo "Timbre's tests and demo need a redis-server. Please run: sudo $install" >&2
-exit 1
