@@ -32,7 +32,7 @@ check: .venv/.dev ## lint, layers, types, generated files
 	@.venv/bin/basedpyright --warnings | tail -n 40; exit $${PIPESTATUS[0]}
 	@$(PY) scripts/generate_docs.py --check
 
-redis: ## install redis-server where it is missing (as root; else it prints the command)
+redis: ## install redis-server where it is missing (it asks first)
 	@scripts/install_redis.sh
 
 test: .venv/.dev redis ## run all tests (they need no GPU, no cluster and no network)
