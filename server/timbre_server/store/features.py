@@ -116,7 +116,7 @@ class RedisSharedFeatures:
             case b"held":
                 return Held(rest[0])
             case b"failed":
-                return Failed(**json.loads(rest[0]))
+                return _failed(rest[0])
             case _:
                 return Granted(token, self._lease_seconds)
 
@@ -183,6 +183,18 @@ def _full_is_away() -> Iterator[None]:
         yield
     except RegistryFull as error:
         raise StoreUnavailable("the shared store has no room for features") from error
+
+
+def _failed(text: bytes) -> Failed:
+    """What another pod wrote, perhaps one of another version.  Raises: StoreUnavailable: it makes no sense here."""
+    try:
+        failure = json.loads(text)
+    except (ValueError, RecursionError):
+        failure = None
+    match failure:
+        case {"code": str(code), "message": str(message)}:
+            return Failed(code, message)
+    raise StoreUnavailable("the shared store remembers a failure that this version cannot read")
 
 
 def _milliseconds(seconds: float) -> int:

@@ -280,3 +280,24 @@ async def test_a_server_without_room_is_as_good_as_away(keys: ServiceKeys) -> No
     finally:
         await link.close()
         server.close()
+
+
+@pytest.mark.parametrize("text", ["\xff{", "[]", '{"code": "x"}', '{"code": 1, "message": 2}', "[" * 100_000])
+async def test_a_failure_that_nobody_can_read_is_no_answer(
+    make: Make, link: RedisLink, keys: ServiceKeys, text: str
+) -> None:
+    await link.write(lambda client: client.set(keys.failure(DIGEST, KEY), text.encode("latin-1"), ex=100))
+    with pytest.raises(StoreUnavailable, match="cannot read"):
+        await make().claim(DIGEST, KEY)
+
+
+async def test_a_failure_of_a_newer_version_is_one_here_too(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    text = '{"code": "audio_too_short", "message": "Too short.", "since": 7}'
+    await link.write(lambda client: client.set(keys.failure(DIGEST, KEY), text, ex=100))
+    assert await make().claim(DIGEST, KEY) == Failed("audio_too_short", "Too short.")
+
+
+async def test_a_lease_that_never_ends_is_none(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
+    await link.write(lambda client: client.rpush(keys.lease(DIGEST), "whatever this is"))
+    assert await make().publish(DIGEST, KEY, b"features", await token_of(make()))
+    assert await make().get(DIGEST, KEY) == b"features"

@@ -12,4 +12,9 @@ end
 if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then
   return {'granted'}
 end
-return {'taken', redis.call('PTTL', KEYS[2])}
+local left = redis.call('PTTL', KEYS[2])
+if left == -1 then -- every lease of ours ends, so this is none
+  redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+  return {'granted'}
+end
+return {'taken', left}
