@@ -14,7 +14,6 @@ from timbre_server.ports import (
     Fleet,
     Heat,
     VoiceChange,
-    VoiceName,
     VoiceStore,
 )
 
@@ -66,8 +65,6 @@ class Erasure:
         before = await self.forget_everywhere((await self._store.voice(tenant, voice_id)).digest)
         deletion = await self._store.delete_voice(tenant, voice_id)
         after = await self.forget_everywhere(deletion.record.digest)
-        if self._heat is not None:
-            self._heat.cooled(VoiceName(tenant, voice_id))
         pods = await self._fleet.acknowledged(deletion.entry, timeout_seconds=self._timeout_seconds)
         shared = None if after is None else (before or 0) + after
         return ErasureReceipt(deletion.record, int(self._clock()), shared, pods)
@@ -83,6 +80,8 @@ class Erasure:
         if change.kind is ChangeKind.DELETED:
             # Again, although the deleting pod did it: an extraction that ran here meanwhile may have been published.
             await self.forget_everywhere(change.digest)
+            if self._heat is not None:  # on each pod: it may have counted uses that it has not sent yet
+                self._heat.cooled(change.name)
             await self._features.unused(change.digest)
         elif change.previous_digest and change.previous_digest != change.digest:
             self._features.forget(change.previous_digest)

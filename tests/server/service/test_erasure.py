@@ -6,7 +6,7 @@ import asyncio
 
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, NOW, Parts, recorded
 from timbre_server.errors import StoreUnavailable
-from timbre_server.ports import Acknowledgements, VoiceName
+from timbre_server.ports import Acknowledgements, ChangeKind, VoiceChange, VoiceName
 from timbre_server.service.erasure import Erasure, ErasureReceipt
 from timbre_server.service.voices import VoiceUpload
 from timbre_server.store import AloneFleet
@@ -72,9 +72,10 @@ class Popularity:
         self.forgotten.append(name)
 
 
-async def test_a_deleted_voice_is_popular_no_more(parts: Parts) -> None:
-    heat = Popularity()
-    erasure = Erasure(store=parts.store, features=parts.features, fleet=AloneFleet(), heat=heat, clock=lambda: NOW)
-    voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
-    await erasure.delete(TENANT, voice.id)
-    assert heat.forgotten == [VoiceName(TENANT, voice.id)]
+async def test_a_voice_that_was_deleted_on_any_pod_is_popular_no_more(parts: Parts) -> None:
+    heat, fleet = Popularity(), AloneFleet()
+    Erasure(store=parts.store, features=parts.features, fleet=fleet, heat=heat, clock=lambda: NOW)
+    name = VoiceName(TENANT, "voice_elsewhere")
+    fleet.tell(VoiceChange(ChangeKind.DELETED, name, 1, "digest", "1-0"))
+    await fleet.acknowledged("1-0", timeout_seconds=5)
+    assert heat.forgotten == [name]
