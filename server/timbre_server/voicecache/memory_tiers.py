@@ -35,6 +35,12 @@ class MemoryTiers:
         """Whether a look-up would hit; counts nothing."""
         return self._nearest.holds(key) or self._host.holds(key)
 
+    def adopted(self, key: str) -> Lease | None:
+        """Makes a one-off voice a regular one: what the host has of it, if that was one-off until now."""
+        if self._device is not None:
+            self._device.adopted(key)
+        return self._host.get(key) if self._host.adopted(key) else None
+
     async def promoted(self, key: str, digest: str, *, one_off: bool = False) -> Landing | None:
         """Features that the host has, copied to the device in front of it."""
         if self._device is None:

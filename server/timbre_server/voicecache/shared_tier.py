@@ -6,7 +6,7 @@ Nothing here fails because the shared tier is away or holds nonsense: then a pod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from timbre_server.ports import Blob, EngineDescriptor, Failed, Granted, Held, S
 from timbre_server.voicecache.codec import CorruptFeatures, decode, encode
 from timbre_server.voicecache.economy import Economy
 from timbre_server.voicecache.extraction_lease import ExtractionLease
+from timbre_server.voicecache.leases import Lease
 
 TIER: Final = "redis"
 
@@ -117,10 +118,26 @@ class SharedTier:
 
     def hand_over(self, lease: ExtractionLease, key: str, features: Features, wanted: Callable[[], bool]) -> None:
         """Publishes in the background what was extracted, if it still is wanted when it is encoded."""
-        publishing = lease.hand_over(lambda: encode(features, key=key, float16=self._float16), wanted)
+        self._publish(lease.hand_over(lambda: encode(features, key=key, float16=self._float16), wanted), key)
+
+    def share(self, held: Lease, digest: str, key: str, wanted: Callable[[], bool]) -> None:
+        """Publishes in the background what a tier holds, unless another pod does or did; releases ``held``."""
+        self._publish(self._shared_once(held, digest, key, wanted), key)
+
+    def _publish(self, publishing: Coroutine[None, None, None], key: str) -> None:
         task = asyncio.create_task(publishing, name=f"publish-{key[:8]}")
         self._handing_over.add(task)
         task.add_done_callback(self._handing_over.discard)
+
+    async def _shared_once(self, held: Lease, digest: str, key: str, wanted: Callable[[], bool]) -> None:
+        try:
+            with suppress(StoreUnavailable):
+                claim = await self._shared.claim(digest, key)
+                if isinstance(claim, Granted):
+                    lease = ExtractionLease(self._shared, digest, key, claim)
+                    await lease.hand_over(lambda: encode(held.features, key=key, float16=self._float16), wanted)
+        finally:
+            held.release()
 
     async def erase(self, digest: str) -> int:
         """How many entries were removed.  Raises: StoreUnavailable."""

@@ -93,6 +93,17 @@ class Tier:
         """Whether a look-up would hit now; counts and marks nothing."""
         return key in self._entries
 
+    def adopted(self, key: str) -> bool:
+        """Makes a one-off entry a regular one; whether it was one-off until now."""
+        entry = self._entries.get(key)
+        if entry is None or not entry.one_off:
+            return False  # without the lock: this is asked with each hit
+        with self._lock:
+            if not entry.one_off or not entry.resident:
+                return False
+            self._make_regular(entry)
+            return True
+
     def ghost_hits(self, cause: str = CAPACITY) -> GhostHits:
         """Misses so far of entries that had been evicted for that cause and would be hits in a larger tier."""
         return self._ghosts.hits.get(cause, GhostHits())
@@ -204,11 +215,14 @@ class Tier:
 
     def _used_again(self, entry: Entry, *, one_off: bool) -> Lease:
         if entry.one_off and not one_off:
-            self._order.remove(entry)
-            entry.one_off = False
-            self._order.add(entry)
+            self._make_regular(entry)
         entry.users += 1
         return lease_on(entry)
+
+    def _make_regular(self, entry: Entry) -> None:
+        self._order.remove(entry)
+        entry.one_off = False
+        self._order.add(entry)
 
     def _make_room(self, size_bytes: int, *, one_off: bool) -> bool:
         unmovable_bytes = self.held_bytes - self._order.size_bytes

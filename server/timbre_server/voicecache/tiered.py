@@ -17,6 +17,7 @@ from timbre_server.voicecache.erasures import Erasures
 from timbre_server.voicecache.extraction_lease import ExtractionLease
 from timbre_server.voicecache.flights import Flight, Flights, Landing
 from timbre_server.voicecache.keys import FeatureKeys
+from timbre_server.voicecache.leases import Lease
 from timbre_server.voicecache.memory_tiers import MemoryTiers
 from timbre_server.voicecache.prefetch import Prefetch
 from timbre_server.voicecache.shared_tier import TIER as SHARED
@@ -80,6 +81,8 @@ class TieredFeatureCache:
             found = await self._flights.join(
                 key, digest, lambda flight: self._look_up(flight, key, load, one_off=one_off)
             )
+        if not one_off and (adopted := self._memory.adopted(key)):
+            self._share(adopted, digest, key, self.erasures if erasures is None else erasures)
         self._use.looked_up(key, found.features, extracted=found.source == EXTRACTED, one_off=one_off)
         return found
 
@@ -114,6 +117,13 @@ class TieredFeatureCache:
     def check_integrity(self) -> None:
         """Asserts that the counts of all tiers in memory are those of their entries."""
         self._memory.check_integrity()
+
+    def _share(self, adopted: Lease, digest: str, key: str, erasures: int) -> None:
+        """A recording that came with requests, and was kept from the others, is a voice with a name by now."""
+        if self._shared is None:
+            adopted.release()
+        else:
+            self._shared.share(adopted, digest, key, lambda: not self._erasures.since(digest, erasures))
 
     async def _look_up(self, flight: Flight, key: str, load: LoadReference, *, one_off: bool) -> Landing:
         promoted = await self._memory.promoted(key, flight.digest, one_off=one_off)
