@@ -18,6 +18,11 @@ Arrived = Callable[[int, memoryview], None]
 SCRATCH_BYTES: Final = 4096
 """Where the first bytes of a reply land, before its length is known; what of a value lies there is copied once."""
 
+AHEAD: Final = 4
+"""Commands that are with the server at a time.  It executes all that it has read before it writes the first reply: of 16 voices
+at once, none can be received, checked and kept while it copies the others.  16 voices of 130 KiB into a cold memory took
+1.9 to 2.1 ms with 2, 4 or 8, and 3.0 ms with all at once (loopback, 2-core EPYC)."""
+
 MAX_VALUE_BYTES: Final = 512 << 20
 """Redis' own limit for a string (proto-max-bulk-len)."""
 
@@ -51,6 +56,9 @@ class Replies(asyncio.BufferedProtocol):
         self._previous = previous
         """Whose connection it was: told when it is lost, so that the library can close it."""
         self._questions: deque[_Question] = deque()
+        self._unsent: deque[bytes] = deque()
+        self._ahead = 0
+        """Commands that were sent and not replied to."""
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._filled = 0
         self._value: memoryview | None = None
@@ -76,8 +84,16 @@ class Replies(asyncio.BufferedProtocol):
         self._questions.append(_Question(answer, len(commands), arrived))
         if also:
             self._questions.append(_Question(None, len(also), None))
-        self._transport.write(b"".join(map(_packed, (*commands, *also))))
+        self._unsent.extend(map(_packed, (*commands, *also)))
+        self._send()
         return await answer
+
+    def _send(self) -> None:
+        """Keeps the server busy: half as many commands are enough for that, and the next ones go together."""
+        if self._unsent and self._ahead <= AHEAD // 2:
+            count = min(len(self._unsent), AHEAD - self._ahead)
+            self._ahead += count
+            self._transport.write(b"".join([self._unsent.popleft() for _ in range(count)]))
 
     def abort(self) -> None:
         """Closes at once; who waits gets an error."""
@@ -170,6 +186,8 @@ class Replies(asyncio.BufferedProtocol):
         return here
 
     def _replied(self, reply: Reply) -> None:
+        self._ahead -= 1
+        self._send()
         question = self._questions[0]
         question.missing -= 1
         if question.missing == 0:
@@ -190,6 +208,7 @@ class Replies(asyncio.BufferedProtocol):
 
     def _fail(self, error: Exception) -> None:
         self._lost = True
+        self._unsent.clear()
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -201,5 +220,8 @@ class Replies(asyncio.BufferedProtocol):
 
 def _packed(command: Command) -> bytes:
     """A command as RESP: an array of strings."""
-    words = [word if isinstance(word, bytes) else str(word).encode() for word in command]
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+    packed = b"*%d\r\n" % len(command)
+    for word in command:
+        raw = word if isinstance(word, bytes) else str(word).encode()
+        packed += b"$%d\r\n%b\r\n" % (len(raw), raw)
+    return packed

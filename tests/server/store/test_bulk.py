@@ -181,6 +181,10 @@ async def test_features_come_by_bulk_and_by_the_library_where_that_is_better(
     assert await shared.get("digest", "5") == a_value(5)
     assert await link.read(lambda client: client.ttl(key)) > 0
     assert list(await shared.get_many([("digest", "5"), ("digest", "6")])) == [a_value(5), None]
+    told: list[tuple[int, bytes]] = []
+    wanted = [("digest", "6"), ("digest", "5")]
+    await shared.get_many(wanted, arrived=lambda place, blob: told.append((place, bytes(blob))))
+    assert told == [(1, a_value(5))]
     await shared.close()
 
 

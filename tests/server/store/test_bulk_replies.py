@@ -146,3 +146,53 @@ async def _hours() -> None:
     over = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_later(7200, over.set_result, None)
     await over
+
+
+async def test_few_commands_are_with_the_server_at_a_time_but_never_none() -> None:
+    pipe = Pipe()
+    replies = Replies(pipe, asyncio.Protocol(), 5.0)
+    asking = asyncio.create_task(replies.ask([("GET", "key")] * 10))
+    await asyncio.sleep(0)
+    sent = []
+    for number in range(10):
+        sent.append(pipe.written.count(b"GET") - number)
+        received(replies, on_the_wire(number), lambda: 1000)
+    assert sent == [4, 3, 4, 3, 4, 3, 4, 3, 2, 1]
+    assert await asking == list(range(10))
+
+
+async def test_a_value_is_told_of_before_those_after_it_have_come() -> None:
+    told: list[tuple[int, bytes]] = []
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    asking = asyncio.create_task(
+        replies.ask([("GET", "key")] * 4, arrived=lambda place, value: told.append((place, bytes(value))))
+    )
+    await asyncio.sleep(0)
+    received(replies, on_the_wire(b"first") + on_the_wire(None) + on_the_wire(7), lambda: 1000)
+    assert told == [(0, b"first")]
+    received(replies, on_the_wire(b"last"), lambda: 1000)
+    assert told == [(0, b"first"), (3, b"last")]
+    assert await asking == [b"first", None, 7, b"last"]
+
+
+async def test_who_gave_up_is_told_of_nothing() -> None:
+    told: list[int] = []
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    asking = asyncio.create_task(replies.ask([("GET", "key")], arrived=lambda place, _: told.append(place)))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    received(replies, on_the_wire(b"late"), lambda: 1000)
+    assert told == []
+
+
+async def test_nothing_more_is_sent_on_a_connection_that_was_given_up() -> None:
+    pipe = Pipe()
+    replies = Replies(pipe, asyncio.Protocol(), 5.0)
+    asking = asyncio.create_task(replies.ask([("GET", "key")] * 10))
+    await asyncio.sleep(0)
+    sent = pipe.written
+    received(replies, b":1\r\n-ERR no\r\n", lambda: 1000)
+    with pytest.raises(Unusual):
+        await asking
+    assert pipe.written == sent
