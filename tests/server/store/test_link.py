@@ -131,6 +131,20 @@ async def test_those_who_wait_for_a_connection_when_the_breaker_opens_fail_at_on
     own_redis.signal(signal.SIGCONT)
 
 
+async def test_what_came_while_this_process_slept_is_an_answer(own_redis: RedisServer) -> None:
+    settings = RedisSettings(
+        url=own_redis.url, connect_timeout_seconds=5, read_timeout_seconds=0.25, breaker_failures=1
+    )
+    async with linked(settings) as link:
+        with redis.Redis.from_url(own_redis.url) as plain:
+            asking = asyncio.create_task(link.read(be_slow))
+            while (await asyncio.to_thread(plain.info, "clients"))["blocked_clients"] != 1:
+                pass
+            plain.blpop(["timbre:1:{nobody}:others"], 0.5)  # this loop stands still, until long after its time is up
+        assert await asking is None
+        assert not link.breaker_open
+
+
 async def test_a_redis_that_was_killed_and_started_again_is_found(own_redis: RedisServer) -> None:
     async with linked(RedisSettings(url=own_redis.url, breaker_failures=1, breaker_probe_seconds=0.02)) as link:
         await asyncio.gather(*(link.write(lambda client: client.set("timbre:1:test", "x")) for _ in range(5)))
