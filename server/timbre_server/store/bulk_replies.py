@@ -18,10 +18,11 @@ Arrived = Callable[[int, memoryview], None]
 SCRATCH_BYTES: Final = 4096
 """Where the first bytes of a reply land, before its length is known; what of a value lies there is copied once."""
 
-AHEAD: Final = 4
+AHEAD: Final = 6
 """Commands that are with the server at a time.  It executes all that it has read before it writes the first reply: of 16 voices
-at once, none can be received, checked and kept while it copies the others.  16 voices of 130 KiB into a cold memory took
-1.9 to 2.1 ms with 2, 4 or 8, and 3.0 ms with all at once (loopback, 2-core EPYC)."""
+at once, none can be received, checked and kept while it copies the others.  Prefetching 16 voices of 130 KiB took 2.06 ms
+with 2, 1.94 with 4, 1.87 with 6, 1.93 with 8 and 2.05 with all at once (medians of 40 taken by turns, loopback, a busy 2-core
+EPYC)."""
 
 MAX_VALUE_BYTES: Final = 512 << 20
 """Redis' own limit for a string (proto-max-bulk-len)."""

@@ -157,7 +157,7 @@ async def test_few_commands_are_with_the_server_at_a_time_but_never_none() -> No
     for number in range(10):
         sent.append(pipe.written.count(b"GET") - number)
         received(replies, on_the_wire(number), lambda: 1000)
-    assert sent == [4, 3, 4, 3, 4, 3, 4, 3, 2, 1]
+    assert sent == [6, 5, 4, 6, 5, 4, 4, 3, 2, 1]
     assert await asking == list(range(10))
 
 
