@@ -209,7 +209,6 @@ class Replies(asyncio.BufferedProtocol):
 
     def _fail(self, error: Exception) -> None:
         self._lost = True
-        self._unsent.clear()
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None

@@ -184,15 +184,3 @@ async def test_who_gave_up_is_told_of_nothing() -> None:
     await asyncio.wait([asking])
     received(replies, on_the_wire(b"late"), lambda: 1000)
     assert told == []
-
-
-async def test_nothing_more_is_sent_on_a_connection_that_was_given_up() -> None:
-    pipe = Pipe()
-    replies = Replies(pipe, asyncio.Protocol(), 5.0)
-    asking = asyncio.create_task(replies.ask([("GET", "key")] * 10))
-    await asyncio.sleep(0)
-    sent = pipe.written
-    received(replies, b":1\r\n-ERR no\r\n", lambda: 1000)
-    with pytest.raises(Unusual):
-        await asking
-    assert pipe.written == sent

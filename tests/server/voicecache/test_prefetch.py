@@ -9,6 +9,7 @@ from tests.redis_server import RedisServer
 from tests.server.voicecache.pods import Fleet, a_fleet, features_of, forget_then_put, key_of
 from timbre_server.ports import Blob, FeatureName
 from timbre_server.voicecache.codec import encode
+from timbre_server.voicecache.prefetch import VOICES_AT_ONCE
 
 
 @pytest.fixture
@@ -94,3 +95,22 @@ async def test_nothing_hangs_on_what_was_not_waited_for(fleet: Fleet) -> None:
     pod = fleet.pod(host_entries=2)
     assert await pod.cache.prefetch([FeatureName(digest) for digest in digests]) == 2
     assert await pod.ask("voice 11") == "redis"
+
+
+async def test_a_full_memory_ends_the_asking(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = [f"voice {number}" for number in range(2 * VOICES_AT_ONCE)]
+    for digest in digests:
+        await stored(fleet, digest, encode(features_of(digest), key=key_of(digest)))
+    pod = fleet.pod(host_entries=2)
+    assert pod.shared is not None
+    get_many, asked = pod.shared.get_many, list[str]()
+
+    async def noted(
+        wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None]
+    ) -> Sequence[Blob | None]:
+        asked.extend(digest for digest, _ in wanted)
+        return await get_many(wanted, arrived=arrived)
+
+    monkeypatch.setattr(pod.shared, "get_many", noted)
+    assert await pod.cache.prefetch([FeatureName(digest) for digest in digests]) == 2
+    assert asked == digests[:VOICES_AT_ONCE]
