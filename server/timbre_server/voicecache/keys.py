@@ -21,7 +21,7 @@ class FeatureKeys:
     """The keys of one encoder's features.
 
     Parts are framed as JSON, so that no two lists of parts give the same bytes.  What the engine adds to them is framed once:
-    a key takes 2 us so, and 7 us otherwise.
+    a key takes 1 us so, and 7 us otherwise.
     """
 
     def __init__(self, descriptor: EngineDescriptor) -> None:
