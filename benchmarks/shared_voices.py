@@ -44,7 +44,12 @@ SILENCE = Reference(Pcm(np.zeros(24_000, np.float32), 24_000), "never extracted"
 class NoEngine:
     """Every voice of these rows is in the shared tier."""
 
-    async def extract(self, reference: Reference) -> Features:
+    async def extract(
+        self,
+        reference: Reference,
+        *,
+        begun: Callable[[], None] | None = None,  # noqa: ARG002 - the port's signature
+    ) -> Features:
         raise AssertionError(f"{reference.digest} was to be extracted")
 
 

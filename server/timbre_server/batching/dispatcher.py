@@ -122,13 +122,14 @@ class BatchingDispatcher:
         self._advance(request)
         return SpeechStream(request, self._advance)
 
-    async def extract(self, reference: Reference) -> Features:
+    async def extract(self, reference: Reference, *, begun: Callable[[], None] | None = None) -> Features:
         if self._stopped is not None:
             raise EngineStopped(self._stopped)
         job = ExtractionJob(
             reference,
             cost_seconds=self._worker.engine.extraction_cost_seconds(reference.pcm.duration_seconds),
             arrived_at=asyncio.get_running_loop().time(),
+            begun=begun,
         )
         self._extractions.add(job)
         self._queue([job])
@@ -249,6 +250,8 @@ class BatchingDispatcher:
                 jobs[piece.index].receive(piece, loop.time())
 
     async def _encode(self, jobs: Sequence[ExtractionJob]) -> None:
+        for job in jobs:
+            job.begin()
         voices = await self._worker.encode([job.reference for job in jobs])
         for job, features in zip(jobs, voices, strict=True):
             job.finish(features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from timbre_server.batching.policy import WorkKind
 from timbre_server.domain.voice import Features, Reference
@@ -16,8 +17,16 @@ class ExtractionJob:
     urgent = True
     deadline = None
 
-    def __init__(self, reference: Reference, *, cost_seconds: float, arrived_at: float) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        *,
+        cost_seconds: float,
+        arrived_at: float,
+        begun: Callable[[], None] | None = None,
+    ) -> None:
         self.reference = reference
+        self._begun = begun
         self.cost_seconds = cost_seconds
         self.arrived_at = arrived_at
         self.features: asyncio.Future[Features] = asyncio.get_running_loop().create_future()
@@ -39,6 +48,11 @@ class ExtractionJob:
     def abandoned(self) -> bool:
         """Whether its caller has left."""
         return self.features.cancelled()
+
+    def begin(self) -> None:
+        """A batch that holds this job starts."""
+        if self._begun is not None:
+            self._begun()
 
     def finish(self, features: Features) -> None:
         if not self.features.done():

@@ -59,8 +59,10 @@ class Dispatcher(Protocol):
         """
         ...
 
-    async def extract(self, reference: Reference) -> Features:
+    async def extract(self, reference: Reference, *, begun: Callable[[], None] | None = None) -> Features:
         """The features of a voice, extracted on the engine between batches of speech.
+
+        ``begun`` is called on the loop when the engine takes it up; cancelled before that, it costs nothing.
 
         Raises:
             AudioTooShort, EngineError: as ``Engine.encode``.

@@ -1,7 +1,7 @@
 """Who shares a look-up that is under way, and who still uses what it brought?
 
-A flight is one look-up of one key for all who ask at once.  It goes on when callers leave, and what it brought is
-released when the last of them is done.
+A flight is one look-up of one key for all who ask at once.  It goes on when callers leave; when all have left before the
+engine began on it, it ends, because nobody pays for it.  What it brought is released when the last of them is done.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ class Flight:
         self.digest = digest
         self.erased = False
         """Whether the recording was erased since: what the flight brings is kept nowhere and not published."""
+        self.begun = False
+        """Whether the engine has begun to extract: then it costs the same to go on, and who comes back finds the result."""
+        self.deserted = False
+        """Whether it was called off because everybody had left."""
         self.over = asyncio.Event()
         """Landed, and used by nobody any more."""
         self._passengers = 0
@@ -57,6 +61,10 @@ class Flight:
             raise
         return FoundFeatures(landing.features, landing.source, _Once(self._left))
 
+    def begin(self) -> None:
+        """The engine has taken it up."""
+        self.begun = True
+
     async def cancel(self) -> None:
         """Ends the look-up, and returns when it has ended."""
         assert self._task is not None
@@ -74,6 +82,10 @@ class Flight:
 
     def _left(self) -> None:
         self._passengers -= 1
+        assert self._task is not None
+        if self._passengers == 0 and not self.begun and not self._task.done():
+            self.deserted = True
+            self._task.cancel()
         self._end_if_unused()
 
     def _end_if_unused(self) -> None:
@@ -108,7 +120,7 @@ class Flights:
     async def join(self, key: str, digest: str, fly: Callable[[Flight], Awaitable[Landing]]) -> FoundFeatures:
         """A seat in the flight for that key, which is started if there is none."""
         flight = self._under_way.get(key)
-        if flight is None:
+        if flight is None or flight.deserted:
             flight = self._under_way[key] = self._new(digest)
             flight.take_off(self._until_landed(key, fly), f"features-{key[:8]}")
         return await flight.board()

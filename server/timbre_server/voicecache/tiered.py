@@ -7,7 +7,7 @@ tier has is extracted once for the whole fleet: by the pod that gets the lease, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -33,7 +33,7 @@ KEYS_REMEMBERED: Final = 4096
 class Extractor(Protocol):
     """The half of ``ports.Dispatcher`` that a cache needs."""
 
-    async def extract(self, reference: Reference) -> Features: ...
+    async def extract(self, reference: Reference, *, begun: Callable[[], None] | None = None) -> Features: ...
 
 
 class CacheObserver(Protocol):
@@ -74,7 +74,7 @@ class TieredFeatureCache:
     ) -> FoundFeatures:
         digest = name.digest
         if erasures is not None and self._erasures.since(digest, erasures):
-            return await self._flights.charter(digest, lambda _: self._unkept(load))
+            return await self._flights.charter(digest, lambda flight: self._unkept(flight, load))
         key = self._key(digest, name.transcript)
         found = self._memory.nearest(key)
         if found is None:
@@ -132,24 +132,24 @@ class TieredFeatureCache:
                 self._memory.forget(flight.digest)
             return promoted
         if self._shared is None or not self._shared.economy.prefers_fetching():
-            return await self._keep(flight, key, await self._extract(load), EXTRACTED, one_off=one_off)
+            return await self._keep(flight, key, await self._extract(flight, load), EXTRACTED, one_off=one_off)
         features = await self._shared.fetch(flight.digest, key)
         if features is not None:
             return await self._keep(flight, key, features, SHARED, one_off=one_off)
         if one_off:
             # Never shared: it has no name by which anybody could ask for its erasure.
-            return await self._keep(flight, key, await self._extract(load), EXTRACTED, one_off=True)
+            return await self._keep(flight, key, await self._extract(flight, load), EXTRACTED, one_off=True)
         return await self._obtain(self._shared, flight, key, load)
 
     async def _obtain(self, shared: SharedTier, flight: Flight, key: str, load: LoadReference) -> Landing:
         """From whichever pod is first to extract it; and if that is this one, for all."""
         obtained = await shared.obtain(flight.digest, key)
         if obtained is None:
-            return await self._keep(flight, key, await self._extract(load), EXTRACTED)
+            return await self._keep(flight, key, await self._extract(flight, load), EXTRACTED)
         if not isinstance(obtained, ExtractionLease):
             return await self._keep(flight, key, obtained, SHARED)
         async with obtained:
-            features = await self._extract(load)
+            features = await self._extract(flight, load)
         shared.hand_over(obtained, key, features, lambda: not flight.erased)
         return await self._keep(flight, key, features, EXTRACTED)
 
@@ -164,14 +164,14 @@ class TieredFeatureCache:
             self._memory.forget(flight.digest)
         return landing
 
-    async def _unkept(self, load: LoadReference) -> Landing:
-        return Landing(await self._extract(load), EXTRACTED, _nothing)
+    async def _unkept(self, flight: Flight, load: LoadReference) -> Landing:
+        return Landing(await self._extract(flight, load), EXTRACTED, _nothing)
 
-    async def _extract(self, load: LoadReference) -> Features:
+    async def _extract(self, flight: Flight, load: LoadReference) -> Features:
         loop = asyncio.get_running_loop()
         began = loop.time()
         reference = await load()
-        features = await self._extractor.extract(reference)
+        features = await self._extractor.extract(reference, begun=flight.begin)
         seconds = loop.time() - began
         self._observer.voice_extracted(seconds)
         if self._shared is not None:

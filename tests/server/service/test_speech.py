@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, Parts, built_parts, recorded
-from timbre_server.domain.pcm import Samples
+from timbre_server.domain.pcm import Pcm, Samples
 from timbre_server.domain.speech import SpeechParameters
+from timbre_server.domain.voice import Reference
 from timbre_server.engine.stub import SAMPLE_RATE_HZ, SECONDS_PER_CHARACTER, StubEngine
 from timbre_server.errors import EngineError, Overloaded, TextTooLong, UnspeakableText, VoiceNotFound
 from timbre_server.service.casting import OneOffReference
@@ -157,3 +158,22 @@ async def test_the_times_are_those_of_the_request(parts: Parts) -> None:
         assert speech.timings.row.queue_seconds >= 0
         assert speech.timings.row.synthesis_seconds > 0
         assert 0 <= speech.timings.voice_seconds < 5
+
+
+async def test_clients_that_leave_before_their_voice_is_extracted_leave_no_work_behind() -> None:
+    async with built_parts(StubEngine(encode_fixed_seconds=0.3), max_pending_seconds=1.0) as parts:
+        voices = [await parts.voices.enrol(TENANT, "reader", VoiceUpload(recorded(HIS_VOICE)))]
+        parts.features.forget(voices[0].digest)
+        running = asyncio.ensure_future(
+            parts.dispatcher.extract(Reference(Pcm(np.ones(240_000, np.float32), 24_000), "busy"))
+        )
+        await asyncio.sleep(0)
+        request = SpeechRequest(tenant=TENANT, text="Who waits for me?", voice=voices[0].id)
+        leaver = asyncio.ensure_future(parts.speech.speak(request))
+        while parts.dispatcher.pending_requests < 2:  # noqa: ASYNC110 - the queue tells nobody when it grows
+            await asyncio.sleep(0)
+        leaver.cancel()
+        await asyncio.wait([leaver])
+        await running
+        await parts.dispatcher.drained()
+        assert parts.memory.entries == 0

@@ -49,7 +49,9 @@ class GatedEngine:
         self.failures: list[BaseException] = []
         self.extracted: list[str] = []
 
-    async def extract(self, reference: Reference) -> Features:
+    async def extract(self, reference: Reference, *, begun: Callable[[], None] | None = None) -> Features:
+        if begun is not None:
+            begun()
         self.extracted.append(reference.digest)
         self.started.set()
         await self.gate.wait()

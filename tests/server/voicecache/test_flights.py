@@ -15,12 +15,16 @@ class Runway:
     def __init__(self) -> None:
         self.clear = asyncio.Event()
         self.let_go = asyncio.Event()
+        self.begins = True
+        """Whether the engine takes the flight up at once."""
         self.flown = 0
         self.released = 0
         self.callers: list[str] = []
 
     async def fly(self, flight: Flight) -> Landing:
         self.flown += 1
+        if self.begins:
+            flight.begin()
         self.callers.append(caller.get())
         await self.clear.wait()
         return Landing({}, f"flight {self.flown}", self.release)
@@ -59,6 +63,28 @@ async def test_a_flight_that_everybody_left_lands_and_releases_its_memory() -> N
     runway.clear.set()
     await runway.let_go.wait()
     assert (runway.flown, runway.released) == (1, 1)
+
+
+async def test_a_flight_that_everybody_left_before_the_engine_began_is_called_off() -> None:
+    runway, flights = Runway(), Flights()
+    runway.begins = False
+    passengers = await seated(flights, runway, 2)
+    for passenger in passengers:
+        passenger.cancel()
+    await asyncio.wait(passengers)
+    runway.clear.set()
+    # Whoever comes in the very moment gets a flight of their own, not one that is called off.
+    assert (await flights.join("key", "digest", runway.fly)).source == "flight 2"
+
+
+async def test_one_who_stays_keeps_the_flight_in_the_air() -> None:
+    runway, flights = Runway(), Flights()
+    runway.begins = False
+    leaver, stayer = await seated(flights, runway, 2)
+    leaver.cancel()
+    await asyncio.wait([leaver])
+    runway.clear.set()
+    assert (await stayer).source == "flight 1"
 
 
 async def test_after_the_landing_the_next_flight_is_a_new_one() -> None:
