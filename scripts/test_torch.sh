@@ -23,11 +23,12 @@ packages() {
 
 if ! cmp --silent <(packages) "$environment/.installed"; then
   say "making $environment (some GB, from locked wheels)"
-  .venv/bin/uv venv --quiet --clear --python .venv/bin/python "$environment"
+  .venv/bin/python -m venv --clear "$environment"
   packages >"$environment/wanted.txt"
-  .venv/bin/uv pip install --quiet --python "$python" --no-deps --require-hashes --only-binary :all: \
+  # pip, as in setup.sh: it knows this machine's index and certificates, which uv would have to be told.
+  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
     --requirement "$environment/wanted.txt"
-  .venv/bin/uv pip install --quiet --python "$python" --no-deps --no-build-isolation --editable .
+  "$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
   mv "$environment/wanted.txt" "$environment/.installed"
   say "done: $(du -sh "$environment" | cut -f1)"
 fi
