@@ -43,10 +43,6 @@ VOICES = 2500
 """So that each is replaced every 2.5 seconds: long enough to be heard stale for more than one of them."""
 QUIET_USES, STORM_USES = 200, 2000
 """Uses per second."""
-PATIENCE_SECONDS = 1.0
-"""How long the pod waits for Redis, instead of 50 ms: where one machine has Redis, writer and readers on two cores, answers
-come later than that for want of a core, and a Redis that is late counts as away.  Then a pod goes on with what it has, which
-is another row's business (``outage``)."""
 KILLS_EVERY_SECONDS = 2.0
 BOUND_SECONDS = 1.0
 CHANNEL = "voice_updates"
@@ -98,7 +94,7 @@ async def _write(url: str) -> dict[str, Any]:
 
 
 def _settings(url: str) -> RedisSettings:
-    return RedisSettings(url=url, connect_timeout_seconds=PATIENCE_SECONDS, read_timeout_seconds=PATIENCE_SECONDS)
+    return RedisSettings(url=url)  # the default time limits
 
 
 async def _told() -> None:
