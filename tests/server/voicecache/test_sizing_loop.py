@@ -138,6 +138,7 @@ def test_each_resize_is_counted_and_logged_with_its_reason(caplog: pytest.LogCap
     device = Device()
     cache = Cache(device).filled()
     device.free_bytes = 40 * MIB
+    caplog.clear()  # the first budget was logged, where an earlier test left the level at info
     with caplog.at_level(logging.INFO, "timbre.voicecache"):
         cache.loop.tick()
     assert cache.heard.resizes == [PRESSURE]
@@ -151,6 +152,7 @@ def test_each_resize_is_counted_and_logged_with_its_reason(caplog: pytest.LogCap
 
 def test_a_budget_that_stays_is_neither_counted_nor_logged(caplog: pytest.LogCaptureFixture) -> None:
     cache = Cache(Device()).filled()
+    caplog.clear()  # the first budget was logged, where an earlier test left the level at info
     with caplog.at_level(logging.INFO, "timbre.voicecache"):
         cache.loop.tick()
     assert cache.heard.resizes == []
