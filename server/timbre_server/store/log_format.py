@@ -27,9 +27,6 @@ ACKNOWLEDGED: Final = "acknowledged"
 MAX_ENTRIES: Final = 10_000
 """About how many entries the stream keeps (``MAXLEN ~``): half an hour of heartbeats at five per second, about 1.5 MB."""
 
-CHANGE_WHISPER: Final = "change "
-"""How a message about a change begins on the channel of the service; the id of its entry follows."""
-
 
 @dataclass(frozen=True)
 class Acknowledgement:
@@ -52,28 +49,6 @@ class Heartbeat:
 LogEntry = VoiceChange | Acknowledgement | Heartbeat
 
 
-def to_fields(change: VoiceChange) -> dict[str, str]:
-    """The fields of a change's entry; its id is Redis' to give."""
-    return {
-        KIND: change.kind.value,
-        TENANT: change.name.tenant,
-        VOICE: change.name.voice_id,
-        GENERATION: str(change.generation),
-        DIGEST: change.digest,
-        PREVIOUS: change.previous_digest,
-    }
-
-
-def acknowledgement_fields(pod: str, of: str) -> dict[str, str]:
-    """The fields with which a pod says that it has acted on the change of entry ``of``."""
-    return {KIND: ACKNOWLEDGED, POD: pod, ENTRY: of}
-
-
-def heartbeat_fields() -> dict[str, str]:
-    """The fields of a heartbeat."""
-    return {KIND: HEARTBEAT}
-
-
 def from_fields(entry: bytes | str, fields: Mapping[bytes, bytes]) -> LogEntry | None:
     """What an entry says; None if this version cannot read it, and only a look at the registry tells what it meant."""
     entry_id = entry if isinstance(entry, str) else entry.decode()
@@ -94,9 +69,3 @@ def from_fields(entry: bytes | str, fields: Mapping[bytes, bytes]) -> LogEntry |
         )
     except (KeyError, ValueError):  # UnicodeDecodeError is a ValueError
         return None
-
-
-def entry_whispered(message: bytes) -> str | None:
-    """Id of the entry that a message of the channel announces, or None if it is about something else."""
-    prefix = CHANGE_WHISPER.encode()
-    return message[len(prefix) :].decode("ascii", "replace") if message.startswith(prefix) else None

@@ -17,7 +17,7 @@ from timbre_contract.keys import VERSION_PREFIX, ServiceKeys
 from timbre_server.errors import InvalidValue, RegistryFull, StoreUnavailable, VoiceNotFound
 from timbre_server.ports import ChangeKind, VoiceChange, VoiceName
 from timbre_server.store import redis_voices, voice_fields
-from timbre_server.store.log_format import MAX_ENTRIES, entry_whispered, from_fields
+from timbre_server.store.log_format import MAX_ENTRIES, from_fields
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Versions, VoiceVersion
 
 NAME = VoiceName("default", "voice_1")
@@ -77,7 +77,7 @@ async def test_a_change_is_whispered_with_the_id_of_its_entry(store: RedisVoiceS
     message = await channel.get_message(timeout=10.0)
     change = (await _log(store, keys))[0]
     assert isinstance(change, VoiceChange)
-    assert entry_whispered(message["data"]) == change.entry
+    assert message["data"] == f"change {change.entry}".encode()
     await channel.aclose()
     await client.aclose()
 
