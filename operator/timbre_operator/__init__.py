@@ -3,7 +3,8 @@
 The law of the package, from the door inwards; an arrow may be followed downwards only, and siblings that
 are joined by ``|`` do not know each other (``.importlinter`` enforces it)::
 
-    __main__ > handlers > reconciler > ( cluster | metricsapi | desired | plan | status | scaling )
+    __main__ > app > handlers > reconciler
+             > ( cluster | metricsapi | scraping | redis_probe | desired | plan | status | scaling )
              > ports > observed > ( metrics | settings | voiceservice ) > errors
 
 ``desired``, ``plan``, ``status`` and ``scaling`` are pure: no kopf, asyncio, os, time or logging, and ``now``

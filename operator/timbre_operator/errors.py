@@ -15,3 +15,31 @@ class InvalidManifest(OperatorError):
     def __init__(self, sentences: Iterable[str]) -> None:
         self.sentences = tuple(sentences)
         super().__init__("; ".join(self.sentences))
+
+
+class ClusterError(OperatorError):
+    """The API server did not do what it was asked; the message is its own."""
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or type(self).__name__
+
+
+class Forbidden(ClusterError):
+    """We may not: a right is missing, a quota is used up, an admission policy says no.  Trying again at once is in vain."""
+
+
+class Invalid(ClusterError):
+    """The object cannot be as it was sent."""
+
+
+class Conflict(ClusterError):
+    """Somebody was faster, or an object of this name is there already."""
+
+
+class NotFound(ClusterError):
+    """There is no such object, kind or namespace."""
+
+
+class Unavailable(ClusterError):
+    """No answer, or one that says to come back later."""

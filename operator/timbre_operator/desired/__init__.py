@@ -6,7 +6,7 @@ A builder that returns None says that the object shall not be.  Names, labels an
 from __future__ import annotations
 
 from timbre_operator.desired.autoscaler import build_autoscaler
-from timbre_operator.desired.inputs import Inputs, Manifest, OptionalKind, RedisPasswords
+from timbre_operator.desired.inputs import Inputs, Manifest, RedisPasswords
 from timbre_operator.desired.monitoring import build_pod_monitor, build_prometheus_rule
 from timbre_operator.desired.network import build_network_policy
 from timbre_operator.desired.ownership import stamped
@@ -18,6 +18,7 @@ from timbre_operator.desired.workload import (
     build_service,
     build_service_account,
 )
+from timbre_operator.observed import OptionalKind
 
 __all__ = ["Inputs", "Manifest", "OptionalKind", "RedisPasswords", "build_children"]
 

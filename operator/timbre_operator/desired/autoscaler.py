@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from timbre_contract import labels
-from timbre_operator.desired.inputs import Inputs, Manifest, OptionalKind
+from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.ownership import child
+from timbre_operator.observed import OptionalKind
 from timbre_operator.voiceservice import VoiceService
 
 _COMPONENT: Final = labels.SERVER_COMPONENT

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from timbre_operator.observed import OptionalKind
 from timbre_operator.settings import Release
 from timbre_operator.voiceservice import VoiceService
 
 Manifest = dict[str, Any]
-
-
-class OptionalKind(StrEnum):
-    """Kinds that a cluster may lack."""
-
-    SCALED_OBJECT = "scaledobjects.keda.sh"
-    POD_MONITOR = "podmonitors.monitoring.coreos.com"
-    PROMETHEUS_RULE = "prometheusrules.monitoring.coreos.com"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from timbre_contract import api, labels, metrics
-from timbre_operator.desired.inputs import Inputs, Manifest, OptionalKind
+from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.ownership import child
+from timbre_operator.observed import OptionalKind
 from timbre_operator.voiceservice import VoiceService
 
 _API_VERSION: Final = "monitoring.coreos.com/v1"

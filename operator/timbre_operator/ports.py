@@ -1,0 +1,133 @@
+"""What does the operator need of the world?  Contracts are written once, here; adapters fulfil them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from timbre_operator.observed import Load, Manifest, OptionalKind, PodSample, RedisFacts
+
+
+@dataclass(frozen=True, order=True)
+class ServiceKey:
+    """Which VoiceService."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of objects, as the API addresses it."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+
+class Cluster(Protocol):
+    """The API server.
+
+    Every method raises an error of ``timbre_operator.errors``: ``Forbidden``, ``Invalid``, ``Conflict``, ``NotFound``,
+    ``Unavailable`` (it may go through later), each with the message of the API server and never with a secret.
+    """
+
+    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "") -> Manifest:
+        """Server-side apply, forced; returns the object as it is now."""
+        ...
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        """Raises: Conflict: an object of this name is there."""
+        ...
+
+    async def delete(self, manifest: Manifest, *, orphan: bool = False) -> None:
+        """Deletes exactly this object (by uid), its dependents later, or never where ``orphan``; no error if it is gone."""
+        ...
+
+    async def fetch(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """None where there is no such object."""
+        ...
+
+    async def find(self, kind: Kind, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> list[Manifest]:
+        """All of the kind; of all namespaces where none is named."""
+        ...
+
+    async def annotate(self, kind: Kind, namespace: str, name: str, annotations: Mapping[str, str | None]) -> None:
+        """Merges annotations into an object that is not ours (a pod); None removes one; no error if it is gone."""
+        ...
+
+    async def optional_kinds(self) -> frozenset[OptionalKind]:
+        """Those that this API server serves now."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisTarget:
+    """How a Redis is reached, passwords and certificates read from their Secrets already."""
+
+    mode: str
+    """standalone, sentinel or cluster."""
+    address: str
+    """host:port, several separated by commas."""
+    database: int = 0
+    username: str = ""
+    password: str = field(default="", repr=False)
+    sentinel_master: str = ""
+    sentinel_password: str = field(default="", repr=False)
+    tls: bool = False
+    ca_pem: str = ""
+    certificate_pem: str = ""
+    key_pem: str = field(default="", repr=False)
+
+
+class RedisProbe(Protocol):
+    """A short look at a Redis."""
+
+    async def look(self, target: RedisTarget) -> RedisFacts:
+        """What it says of itself, within a few seconds; whatever is wrong is in the facts, nothing is raised."""
+        ...
+
+    async def tune(self, target: RedisTarget, settings: Mapping[str, str]) -> Mapping[str, str]:
+        """Sets what a running Redis can be told (CONFIG SET); returns what it refused, with its words."""
+        ...
+
+
+class PodScraper(Protocol):
+    """The admin port of a server's pod."""
+
+    async def scrape(self, address: str) -> PodSample | None:
+        """Its metrics and its hottest voices; ``address`` is host:port.  None where it does not answer in time."""
+        ...
+
+
+class SeriesSource(Protocol):
+    """What the metrics API serves."""
+
+    def services(self) -> Sequence[ServiceKey]:
+        """Those that exist now."""
+        ...
+
+    def series(self, key: ServiceKey) -> Mapping[str, float] | None:
+        """Every series of a service by its name, always numbers; None where there is no such service."""
+        ...
+
+
+class LoadSource(Protocol):
+    """What services were asked to do lately."""
+
+    def load(self, key: ServiceKey) -> Load | None:
+        """None before its pods were asked for the first time."""
+        ...
+
+
+class Live(Protocol):
+    """What is in the cluster now, from watches: read without a request."""
+
+    def services(self) -> Mapping[ServiceKey, Mapping[str, Any]]:
+        """Manifests of all VoiceServices."""
+        ...
+
+    def pods(self, key: ServiceKey) -> tuple[Manifest, ...]:
+        """Pods of one service, the server's and its Redis'."""
+        ...
