@@ -15,6 +15,8 @@ class Release:
     """The same with torch and CUDA, for the engines that need them."""
     redis_image: str
     """Must hold ``redis-server`` and ``redis-cli`` of 7.0 or newer; Valkey's image has them under these names too."""
+    exporter_image: str
+    """Prometheus metrics of a Redis; its entry point is ``redis_exporter`` of oliver006."""
     operator_namespace: str
     """Where the operator runs; its pods may reach every managed Redis."""
     metrics_url: str
@@ -28,6 +30,8 @@ def default_release(version: str) -> Release:
         torch_image=f"ghcr.io/timbre-dev/timbre-server:{version}-torch",
         # The last line of 8.1 (BSD): WAITAOF, ACL files and `redis-cli -e` are all in it.
         redis_image="docker.io/valkey/valkey:8.1.8-alpine",
+        # MIT; from scratch, so that there is nothing in it but the exporter.
+        exporter_image="docker.io/oliver006/redis_exporter:v1.88.0",
         operator_namespace="timbre-system",
         metrics_url="http://timbre-operator.timbre-system.svc:8080",
     )

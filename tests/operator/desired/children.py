@@ -12,6 +12,7 @@ RELEASE = Release(
     server_image="registry/timbre-server:1",
     torch_image="registry/timbre-server:1-torch",
     redis_image="registry/valkey:8",
+    exporter_image="registry/redis-exporter:1",
     operator_namespace="timbre-system",
     metrics_url="http://timbre-operator.timbre-system.svc:8080",
 )
