@@ -2,10 +2,17 @@
 # Writes requirements/*.txt anew: exact versions and hashes, for every Python from 3.11 on, and no index address.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-compile() {
+compile() { # NAME, then sources and options
   .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-    "${@:2}" --output-file "requirements/$1.txt" pyproject.toml requirements/build.in
+    "${@:2}" --output-file "requirements/$1.txt"
 }
-compile dev --extra dev
-compile server --extra server --extra embedded --constraint requirements/dev.txt
-compile torch --extra server --extra embedded --extra pocket-tts --constraint requirements/dev.txt requirements/torch.in
+in_images() { # what an image holds: no build tools, and nothing that only tests need
+  compile "$1" pyproject.toml "${@:2}" --constraint requirements/dev.txt
+}
+compile dev pyproject.toml requirements/build.in --extra dev
+compile torch pyproject.toml requirements/build.in requirements/torch.in --extra server --extra embedded --extra pocket-tts \
+  --constraint requirements/dev.txt
+compile build requirements/build.in --constraint requirements/dev.txt
+in_images server --extra server --extra embedded
+in_images server-torch --extra server --extra embedded --extra pocket-tts --extra gpu --constraint requirements/torch.txt
+in_images operator --extra operator

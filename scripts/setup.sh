@@ -45,7 +45,7 @@ fi
 packages=$(grep -c '^[a-z].*==' "requirements/$part.txt")
 say "installing the $packages locked packages of requirements/$part.txt (wheels only)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --progress-bar on \
-  --require-hashes --only-binary :all: --requirement "requirements/$part.txt"
+  --require-hashes --only-binary :all: --requirement "requirements/$part.txt" --requirement requirements/build.txt
 say "installing Timbre itself, editable"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 touch ".venv/.$part"
