@@ -14,6 +14,7 @@ REDIS_PORT: Final = 6379
 REDIS_SUFFIX: Final = "-redis"
 POD_USER: Final = "timbre"
 POD_PASSWORD_KEY: Final = "password"  # noqa: S105  # the name of a key
+OPERATOR_PASSWORD_KEY: Final = "operator-password"  # noqa: S105  # the name of a key
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,20 @@ def build_redis_access(service: VoiceService) -> RedisAccess:
     redis = service.spec.redis
     if redis is not None and redis.external is not None:
         return _external(redis.external)
-    # Without the cluster's domain: pods search it, and it may be another one than cluster.local.
-    host = f"{service.name}{REDIS_SUFFIX}.{service.namespace}.svc"
     return RedisAccess(
         environment=(
-            _variable("URL", f"redis://{host}:{REDIS_PORT}/0"),
+            _variable("URL", f"redis://{managed_address(service)}/0"),
             _variable("MODE", "standalone"),
             _variable("USERNAME", POD_USER),
             _variable("PASSWORD_FILE", f"{MOUNT}/password"),
         ),
         sources=(_source(f"{service.name}{REDIS_SUFFIX}", POD_PASSWORD_KEY, "password"),),
     )
+
+
+def managed_address(service: VoiceService) -> str:
+    """host:port of the managed Redis, without the cluster's domain: pods search it, and it may have any name."""
+    return f"{service.name}{REDIS_SUFFIX}.{service.namespace}.svc:{REDIS_PORT}"
 
 
 def _external(redis: ExternalRedis) -> RedisAccess:
