@@ -1,4 +1,4 @@
-"""The operator's command line: what would be applied, what is the CRD, which version is this?"""
+"""The operator's command line: what would be applied, what is the CRD, which rights are needed, which version is this?"""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Final
 from timbre_contract import labels
 from timbre_operator.desired import Inputs, OptionalKind, RedisPasswords, build_children
 from timbre_operator.errors import InvalidManifest
+from timbre_operator.rights import NAME, build_rbac
 from timbre_operator.settings import default_release
 from timbre_operator.voiceservice import build_crd, from_manifest
 from timbre_operator.voiceservice.documents import from_yaml, to_yaml
@@ -30,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _render(arguments.file, set(arguments.without))
         case "crd":
             sys.stdout.write(to_yaml([build_crd()]))
+        case "rbac":
+            sys.stdout.write(to_yaml(_rbac(arguments)))
         case "version":
             sys.stdout.write(f"timbre-operator {version('timbre')}\n")
         case _:
@@ -55,8 +58,33 @@ def _parser() -> argparse.ArgumentParser:
         help="pretend that the cluster lacks this kind",
     )
     commands.add_parser("crd", help="print the CRD of VoiceService")
+    _add_rbac(commands.add_parser("rbac", help="print the roles that the operator needs, and their bindings"))
     commands.add_parser("version", help="print the version")
     return parser
+
+
+def _add_rbac(rbac: argparse.ArgumentParser) -> None:
+    rbac.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        metavar="NS",
+        help="a namespace with VoiceServices; without one the roles are cluster-wide",
+    )
+    rbac.add_argument("--operator-namespace", default="timbre-system", metavar="NS", help="where the operator runs")
+    rbac.add_argument("--service-account", default=NAME, metavar="NAME", help="as whom it runs")
+    rbac.add_argument("--lease-name", default=NAME, metavar="NAME", help="as given to run")
+    rbac.add_argument("--no-metrics-api", action="store_true", help="without what serving the metrics API takes")
+
+
+def _rbac(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    return build_rbac(
+        namespaces=arguments.namespace,
+        operator_namespace=arguments.operator_namespace,
+        account=arguments.service_account,
+        lease=arguments.lease_name,
+        metrics_api=not arguments.no_metrics_api,
+    )
 
 
 def _render(file: str, without: set[str]) -> int:
