@@ -17,6 +17,10 @@ class InvalidManifest(OperatorError):
         super().__init__("; ".join(self.sentences))
 
 
+class InvalidSetting(OperatorError):
+    """A flag or variable that cannot be; the message says what to write."""
+
+
 class ClusterError(OperatorError):
     """The API server did not do what it was asked; the message is its own."""
 

@@ -1,8 +1,9 @@
-"""What belongs to a release or an installation of the operator and not to one VoiceService?"""
+"""What belongs to a release, an installation or a process of the operator and not to one VoiceService?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,26 @@ def default_release(version: str) -> Release:
         operator_namespace="timbre-system",
         metrics_url="http://timbre-operator.timbre-system.svc:8080",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorSettings:
+    """How one process of the operator runs."""
+
+    namespaces: tuple[str, ...]
+    """Where it works; everywhere where none is named."""
+    release: Release
+    admin_host: str
+    admin_port: int
+    """Probes, metrics, and the series for KEDA."""
+    metrics_api_port: int
+    metrics_api_certificate: Path | None
+    """Folder with ``tls.crt`` and ``tls.key``; None where it does not serve the metrics API."""
+    identity: str
+    """Tells the replicas of the operator apart."""
+    lease_name: str
+    resync_seconds: float
+    """How often everything is listed anew, whatever the watches said."""
+    scrape_seconds: float
+    """How often the pods of the server are asked for their load."""
+    log_level: str
