@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tests.operator.desired.children import children_of
+from tests.operator.manifests import a_service
 from timbre_contract import labels
+from timbre_operator.voiceservice.names import CHILD_SUFFIXES
 
 
 def test_names_of_the_api_stay() -> None:
@@ -26,3 +29,9 @@ def test_equal_names_in_two_namespaces_are_two_scopes() -> None:
 
 def test_a_series_has_an_address() -> None:
     assert labels.series_path("a", "narrator", "timbre_queue_depth") == "/series/a/narrator/timbre_queue_depth"
+
+
+def test_every_child_is_called_by_one_of_the_known_endings() -> None:
+    kinds = [a_service(), a_service().scaled_by("KEDA", minReplicas=2), a_service().on_external_redis()]
+    names = {child["metadata"]["name"] for service in kinds for child in children_of(service).values()}
+    assert names == {f"narrator{suffix}" for suffix in CHILD_SUFFIXES}

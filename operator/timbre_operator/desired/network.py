@@ -5,7 +5,8 @@ from __future__ import annotations
 from timbre_contract import api, labels
 from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.ownership import child
-from timbre_operator.desired.redis_access import REDIS_PORT, REDIS_SUFFIX
+from timbre_operator.desired.redis_access import REDIS_PORT
+from timbre_operator.voiceservice.names import REDIS_SUFFIX
 
 
 def build_network_policy(inputs: Inputs) -> Manifest:

@@ -12,7 +12,7 @@ from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.network import build_redis_network_policy
 from timbre_operator.desired.ownership import child, digest
 from timbre_operator.desired.pod import container_security, pod_security
-from timbre_operator.desired.redis_access import OPERATOR_PASSWORD_KEY, POD_PASSWORD_KEY, REDIS_PORT, REDIS_SUFFIX
+from timbre_operator.desired.redis_access import OPERATOR_PASSWORD_KEY, POD_PASSWORD_KEY, REDIS_PORT
 from timbre_operator.desired.redis_config import (
     ACL_FOLDER,
     CONFIG_FOLDER,
@@ -22,9 +22,9 @@ from timbre_operator.desired.redis_config import (
     users_acl,
 )
 from timbre_operator.desired.resources import MIB
+from timbre_operator.voiceservice.names import ACL_SUFFIX, REDIS_SUFFIX
 from timbre_operator.voiceservice.redis import ManagedRedis
 
-ACL_SUFFIX: Final = "-redis-acl"
 _COMPONENT: Final = labels.REDIS_COMPONENT
 _USER: Final = 999
 """Of redis and valkey in their images; the volume is theirs by fsGroup in any case."""

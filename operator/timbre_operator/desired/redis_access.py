@@ -7,11 +7,11 @@ from typing import Final
 
 from timbre_operator.desired.inputs import Manifest
 from timbre_operator.voiceservice import VoiceService
+from timbre_operator.voiceservice.names import REDIS_SUFFIX
 from timbre_operator.voiceservice.redis import ExternalRedis, SecretKey
 
 MOUNT: Final = "/etc/timbre/redis"
 REDIS_PORT: Final = 6379
-REDIS_SUFFIX: Final = "-redis"
 POD_USER: Final = "timbre"
 POD_PASSWORD_KEY: Final = "password"  # noqa: S105  # the name of a key
 OPERATOR_PASSWORD_KEY: Final = "operator-password"  # noqa: S105  # the name of a key

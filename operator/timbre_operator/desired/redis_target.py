@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 
-from timbre_operator.desired.redis_access import OPERATOR_PASSWORD_KEY, REDIS_SUFFIX, managed_address
+from timbre_operator.desired.redis_access import OPERATOR_PASSWORD_KEY, managed_address
 from timbre_operator.desired.redis_config import OPERATOR_USER
 from timbre_operator.desired.references import Contents, redis_references
 from timbre_operator.observed import RedisFacts, RedisProblem
 from timbre_operator.ports import RedisTarget
 from timbre_operator.voiceservice import VoiceService
+from timbre_operator.voiceservice.names import REDIS_SUFFIX
 from timbre_operator.voiceservice.redis import ExternalRedis, SecretKey, Sentinel, Tls
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from timbre_operator.desired.redis_access import OPERATOR_PASSWORD_KEY, REDIS_SUFFIX
+from timbre_operator.desired.redis_access import OPERATOR_PASSWORD_KEY
 from timbre_operator.voiceservice import VoiceService
+from timbre_operator.voiceservice.names import REDIS_SUFFIX
 from timbre_operator.voiceservice.redis import ExternalRedis, SecretKey
 
 Contents = Mapping[str, Mapping[str, str]]

@@ -9,8 +9,8 @@ from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.ownership import child
 from timbre_operator.desired.pod import build_pod_template, start_seconds
 from timbre_operator.voiceservice import VoiceService
+from timbre_operator.voiceservice.names import HEADLESS_SUFFIX
 
-HEADLESS_SUFFIX: Final = "-headless"
 _PULL_SECONDS: Final = 600
 """What Kubernetes gives a rollout by default; on top of the start, for an image of several GB."""
 _COMPONENT: Final = labels.SERVER_COMPONENT

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from timbre_contract import labels
 from timbre_operator.errors import InvalidManifest
 from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text
+from timbre_operator.voiceservice.names import RESERVED_ENDINGS
 from timbre_operator.voiceservice.redis import ManagedRedis, Redis
 from timbre_operator.voiceservice.scaling import Autoscaling
 from timbre_operator.voiceservice.serving import Batching, Drain, Engine, Resources, Rollout, VoiceCache
@@ -21,8 +22,6 @@ from timbre_operator.voiceservice.status import Status
 MAX_NAME_LENGTH: Final = 40
 """Children add up to 23 characters to it (``-redis`` and what a StatefulSet appends); the name of a Service has 63."""
 _NAME: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
-RESERVED_ENDINGS: Final = ("-redis", "-headless")
-"""The children of another VoiceService may have such a name."""
 
 _PASSED_THROUGH: Final = {("spec", "engine", "options"), ("spec", "podTemplate", "spec")}
 

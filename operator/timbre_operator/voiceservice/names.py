@@ -1,0 +1,14 @@
+"""How are the children of a VoiceService called?  As itself, plus one of these."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REDIS_SUFFIX: Final = "-redis"
+ACL_SUFFIX: Final = "-redis-acl"
+HEADLESS_SUFFIX: Final = "-headless"
+
+CHILD_SUFFIXES: Final = ("", REDIS_SUFFIX, ACL_SUFFIX, HEADLESS_SUFFIX)
+"""All of them."""
+RESERVED_ENDINGS: Final = (REDIS_SUFFIX, HEADLESS_SUFFIX)
+"""No VoiceService may be called so: the children of another one may have such a name."""
