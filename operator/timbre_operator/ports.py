@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from timbre_operator.observed import Load, Manifest, OptionalKind, PodSample, RedisFacts
 
@@ -24,6 +24,15 @@ class Kind:
     api_version: str
     kind: str
     plural: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All objects of a kind at one moment."""
+
+    items: tuple[Manifest, ...]
+    resource_version: str
+    """Of the moment: what has a larger one is newer than this list."""
 
 
 class Cluster(Protocol):
@@ -49,8 +58,19 @@ class Cluster(Protocol):
         """None where there is no such object."""
         ...
 
-    async def find(self, kind: Kind, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> list[Manifest]:
-        """All of the kind; of all namespaces where none is named."""
+    async def find(
+        self,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
+    ) -> list[Manifest]:
+        """All of the kind that have these labels and fields; of all namespaces where none is named."""
+        ...
+
+    async def snapshot(self, kind: Kind, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> Listing:
+        """The same, with the moment that it is of."""
         ...
 
     async def annotate(self, kind: Kind, namespace: str, name: str, annotations: Mapping[str, str | None]) -> None:
@@ -60,6 +80,28 @@ class Cluster(Protocol):
     async def optional_kinds(self) -> frozenset[OptionalKind]:
         """Those that this API server serves now."""
         ...
+
+    async def custom_metrics(self) -> frozenset[str] | None:
+        """What ``custom.metrics.k8s.io`` offers, as ``voiceservices.timbre.dev/timbre_queue_depth``; None without it.
+
+        Raises:
+            Unavailable: it is registered, and whoever shall serve it does not.
+        """
+        ...
+
+    async def announce(self, regarding: Manifest, event: EventNote) -> None:
+        """Posts an Event about an object; the same words again are counted, not repeated."""
+        ...
+
+
+@dataclass(frozen=True)
+class EventNote:
+    """What shall be seen below ``kubectl describe``."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    """One word in CamelCase."""
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
