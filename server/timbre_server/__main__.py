@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from timbre_contract.exits import EXIT_CONFIGURATION
 from timbre_server.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-
-EXIT_CONFIGURATION = 2
-"""The exit code for settings that cannot work, as for a wrong command line."""
 
 BLAS_THREADS: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy's OpenBLAS reads it when it is loaded.  With threads of its own, whatever is forked while the engine multiplies

@@ -7,10 +7,10 @@ import gc
 import signal
 import sys
 import time
-from typing import Final
 
 import uvloop
 
+from timbre_contract.exits import ENGINE_FAILED, EXIT_FAILED
 from timbre_server.api.admin import AdminHooks, create_admin
 from timbre_server.app.listeners import Listener
 from timbre_server.app.wiring import Parts, wire
@@ -19,9 +19,6 @@ from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.settings import Settings
 from timbre_server.telemetry import log
 from timbre_server.telemetry.metrics import Metrics
-
-EXIT_FAILED: Final = 1
-"""The engine did not start, or requests had to be cut off at the end."""
 
 
 def serve(settings: Settings) -> int:
@@ -111,7 +108,7 @@ class Process:
             failure = failure.exceptions[0]
         if isinstance(failure, ConfigurationError) or not isinstance(failure, TimbreError):
             raise failure
-        self._log.error("the engine did not start: %s", failure.message)
+        self._log.error("%s: %s", ENGINE_FAILED, failure.message)
         return EXIT_FAILED
 
     def _handle_signals(self) -> None:
