@@ -20,6 +20,7 @@ from timbre_server.ports.features import (
     SharedFeatures,
     Taken,
 )
+from timbre_server.ports.results import Saying, VoiceIdentity
 from timbre_server.ports.speakers import SpeakerVerifier
 from timbre_server.ports.voices import (
     Acknowledgements,
@@ -57,12 +58,14 @@ __all__ = [
     "Piece",
     "Replacement",
     "RowTimings",
+    "Saying",
     "SharedFeatures",
     "SpeakerVerifier",
     "Taken",
     "TensorSpec",
     "Utterance",
     "VoiceChange",
+    "VoiceIdentity",
     "VoiceName",
     "VoiceStore",
 ]

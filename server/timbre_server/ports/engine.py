@@ -58,6 +58,9 @@ class EngineDescriptor:
     Empty = numpy arrays in host memory."""
     uses_transcript: bool = False
     """Whether ``Reference.transcript`` changes the features."""
+    speech_config_hash: str = ""
+    """Changes whenever an equal text in an equal voice would sound different and neither model nor features say so: with
+    the normaliser of texts, the prosody, the vocoder, and their settings."""
 
 
 @dataclass(frozen=True, eq=False)

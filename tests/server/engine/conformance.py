@@ -101,7 +101,7 @@ class EngineConformance:
         descriptor = engine.descriptor
 
         assert all((descriptor.name, descriptor.model_id, descriptor.revision))
-        assert all((descriptor.encoder_id, descriptor.encoder_config_hash))
+        assert all((descriptor.encoder_id, descriptor.encoder_config_hash, descriptor.speech_config_hash))
         assert 8_000 <= descriptor.sample_rate_hz <= 48_000
         assert descriptor.feature_spec
         assert descriptor.feature_bytes_per_second > 0

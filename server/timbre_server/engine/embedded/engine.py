@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Final
 
 import numpy as np
@@ -27,8 +27,10 @@ from timbre_server.engine.embedded import (
     pitch,
     presets,
     prosody,
+    script,
     speech,
     spikes,
+    tempo,
     text,
     vocoder,
 )
@@ -60,6 +62,10 @@ _SPOKEN_SIGNS: Final = dict.fromkeys(map(ord, "0123456789#$%+/<=>^~¢£¥€§©
 
 _MEASURING: Final = (acoustic, analysis, baseline, conversion, envelope, extraction, frames, pitch, spikes, vocoder)
 """The modules whose constants move a feature; ``extraction.EXTRACTOR`` stands for their code."""
+_SPEAKING: Final = (text, script, prosody, presets, tempo, conversion, envelope, frames, pitch, vocoder)
+"""The modules whose constants change how an equal text sounds in an equal voice; ``SPEAKER`` stands for their code."""
+SPEAKER: Final = 1
+"""Counted up with every change of this package's code after which an equal text sounds different."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +120,7 @@ class EmbeddedEngine:
             speed_range=SPEED_RANGE,
             pitch_range_semitones=PITCH_RANGE_SEMITONES,
             min_voiced_seconds=extraction.MIN_VOICED_SECONDS,
+            speech_config_hash=_speech_config_hash(),
         )
 
     def load(self) -> None:
@@ -191,10 +198,22 @@ def _encoder_config_hash() -> str:
 
     digest = hashlib.sha256()
     for module in (*_MEASURING, encoder):
-        constants = {name: value for name, value in vars(module).items() if name.isupper() and _is_plain(value)}
-        digest.update(repr((module.__name__, sorted(constants.items()))).encode())
+        digest.update(_constants(module))
     digest.update(Path(encoder.__file__).with_name("encoder.onnx").read_bytes())
     return digest.hexdigest()
+
+
+def _speech_config_hash() -> str:
+    """Over what changes how a text sounds and is in no feature."""
+    digest = hashlib.sha256(repr(SPEAKER).encode())
+    for module in _SPEAKING:
+        digest.update(_constants(module))
+    return digest.hexdigest()
+
+
+def _constants(module: ModuleType) -> bytes:
+    plain = {name: value for name, value in vars(module).items() if name.isupper() and _is_plain(value)}
+    return repr((module.__name__, sorted(plain.items()))).encode()
 
 
 def _is_plain(value: object) -> bool:

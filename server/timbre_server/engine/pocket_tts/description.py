@@ -26,6 +26,8 @@ LATENTS: Final = "latents"
 
 _ENCODER: Final = 1
 """Counted up with every change of this package that moves the features of an equal reference."""
+_SPEAKER: Final = 1
+"""Counted up with every change of this package after which an equal text sounds different."""
 _FEATURE_DTYPE: Final = "float32"
 _BYTES_PER_VALUE: Final = 4
 
@@ -68,6 +70,7 @@ def describe(options: Options, device: str) -> Description:
         languages=options.languages,
         min_voiced_seconds=MIN_VOICED_SECONDS,
         device=device,
+        speech_config_hash=str(_SPEAKER),
     )
     return Description(model, codec, descriptor, config.frame_rate)
 

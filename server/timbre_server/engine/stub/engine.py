@@ -107,6 +107,7 @@ class StubEngine:
             speed_range=(0.5, 2.0),
             pitch_range_semitones=(-12.0, 12.0),
             min_voiced_seconds=self.min_voiced_seconds,
+            speech_config_hash="1",
         )
 
     def load(self) -> None:

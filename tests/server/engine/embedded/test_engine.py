@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
 from timbre_server.domain.voice import Features
-from timbre_server.engine.embedded import pitch
+from timbre_server.engine.embedded import pitch, text
 from timbre_server.engine.embedded.acoustic import AcousticModel
 from timbre_server.engine.embedded.engine import EmbeddedEngine
 from timbre_server.errors import ConfigurationError, EngineError, EngineOutOfMemory
@@ -52,6 +52,14 @@ def test_a_constant_of_the_measurement_changes_the_hash(monkeypatch: pytest.Monk
     before = EmbeddedEngine().descriptor.encoder_config_hash
     monkeypatch.setattr(pitch, "_VOICING_STRENGTH", 0.5)
     assert EmbeddedEngine().descriptor.encoder_config_hash != before
+
+
+def test_a_constant_of_speaking_changes_the_hash_of_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = EmbeddedEngine().descriptor
+    monkeypatch.setattr(text, "MAX_CHARACTERS", 300)
+    after = EmbeddedEngine().descriptor
+    assert after.speech_config_hash != before.speech_config_hash
+    assert after.encoder_config_hash == before.encoder_config_hash
 
 
 def test_equal_jobs_give_equal_bytes(engine: EmbeddedEngine, batch: list[Utterance]) -> None:
