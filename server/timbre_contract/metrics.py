@@ -58,6 +58,11 @@ AUDIO_SECONDS: Final = MetricSpec(
 PENDING_REQUESTS: Final = MetricSpec(
     "timbre_pending_requests", MetricKind.GAUGE, "Speech requests that were admitted and are not finished."
 )
+QUEUED_REQUESTS: Final = MetricSpec(
+    "timbre_queued_requests",
+    MetricKind.GAUGE,
+    "Requests that were admitted and that the engine has not taken yet; what the service is scaled by.",
+)
 PENDING_WORK: Final = MetricSpec(
     "timbre_pending_work_seconds",
     MetricKind.GAUGE,
@@ -72,7 +77,8 @@ ENGINE_BUSY: Final = MetricSpec(
 ENGINE_DEMAND: Final = MetricSpec(
     "timbre_engine_demand_seconds_total",
     MetricKind.COUNTER,
-    "Predicted engine time of the work that the engine was given, in seconds, by kind (synthesis, extraction).",
+    "Predicted time that requests asked for as they arrived, in seconds, at the efficiency of full batches, by kind"
+    " (synthesis, extraction, transfer); what the service is scaled by.",
     ("kind",),
 )
 VOICE_CACHE_LOOKUPS: Final = MetricSpec(
@@ -171,6 +177,7 @@ SERVER_METRICS: Final = (
     REQUEST_DURATION,
     TIME_TO_FIRST_AUDIO,
     AUDIO_SECONDS,
+    QUEUED_REQUESTS,
     PENDING_REQUESTS,
     PENDING_WORK,
     BATCH_SIZE,

@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
+from timbre_server.api.retries import is_retry
 from timbre_server.api.validation import from_validation_error
 from timbre_server.domain.speech import NEUTRAL, AudioFormat, SpeechParameters, StreamFormat
 from timbre_server.errors import AudioTooLarge, AudioUnreadable, InvalidBody, InvalidValue
@@ -105,7 +106,7 @@ class SpeechBody(_Body):
             raise AudioTooLarge(f"`reference_audio` must have at most {max_bytes} bytes", param="reference_audio")
         return OneOffReference(audio, self.reference_text or "")
 
-    def to_request(self, tenant: str, *, max_reference_bytes: int) -> SpeechRequest:
+    def to_request(self, tenant: str, *, max_reference_bytes: int, retry: bool = False) -> SpeechRequest:
         """The use case's request."""
         return SpeechRequest(
             tenant=tenant,
@@ -113,6 +114,7 @@ class SpeechBody(_Body):
             voice=self.voice.id if isinstance(self.voice, VoiceId) else self.voice,
             reference=self.to_reference(max_reference_bytes),
             parameters=self.to_parameters(),
+            retry=retry,
         )
 
 
@@ -131,8 +133,9 @@ async def read_speech(request: Request, tenant: str, *, max_reference_bytes: int
 
     def parse() -> tuple[SpeechBody, SpeechRequest]:
         body = parse_json(SpeechBody, data)
-        return body, body.to_request(tenant, max_reference_bytes=max_reference_bytes)
+        return body, body.to_request(tenant, max_reference_bytes=max_reference_bytes, retry=retry)
 
+    retry = is_retry(request.headers)
     data = await _json_bytes(request)
     return parse() if len(data) <= PARSE_ON_LOOP_BYTES else await asyncio.to_thread(parse)
 

@@ -10,6 +10,7 @@ from timbre_contract.api import VOICES_PATH
 from timbre_server.api.bodies import MAX_TRANSCRIPT_CHARS
 from timbre_server.api.multipart import Form, FormSpec, read_form
 from timbre_server.api.pages import DEFAULT_LIMIT, After, Limit, to_page
+from timbre_server.api.retries import is_retry
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import InvalidValue
 from timbre_server.service.erasure import ErasureReceipt
@@ -31,7 +32,7 @@ def add_voices(router: APIRouter, voices: VoiceService, *, tenant: str, max_uplo
     async def create_voice(request: Request) -> JSONResponse:
         """Enrols a voice."""
         form = await read_form(request, creation)
-        return JSONResponse(_to_json(await voices.enrol(tenant, form.texts["name"], _upload(form))))
+        return JSONResponse(_to_json(await voices.enrol(tenant, form.texts["name"], _upload(request, form))))
 
     @router.get(VOICES_PATH)
     async def list_voices(after: After = None, limit: Limit = DEFAULT_LIMIT) -> JSONResponse:
@@ -51,7 +52,7 @@ def add_voices(router: APIRouter, voices: VoiceService, *, tenant: str, max_uplo
     async def replace_voice(voice_id: str, request: Request) -> JSONResponse:
         """Replaces the recording of a voice."""
         form = await read_form(request, replacement)
-        return JSONResponse(_to_json(await voices.replace(tenant, voice_id, _upload(form))))
+        return JSONResponse(_to_json(await voices.replace(tenant, voice_id, _upload(request, form))))
 
     @router.delete(one_voice)
     async def delete_voice(voice_id: str) -> JSONResponse:
@@ -62,13 +63,13 @@ def add_voices(router: APIRouter, voices: VoiceService, *, tenant: str, max_uplo
         )
 
 
-def _upload(form: Form) -> VoiceUpload:
+def _upload(request: Request, form: Form) -> VoiceUpload:
     if form.texts.get("type", _KIND) != _KIND:
         raise InvalidValue(f"`type` must be {_KIND}: this service makes voices from recordings only", param="type")
     transcript = form.texts.get("transcript", "")
     if len(transcript) > MAX_TRANSCRIPT_CHARS:
         raise InvalidValue(f"`transcript` must have at most {MAX_TRANSCRIPT_CHARS} characters", param="transcript")
-    return VoiceUpload(form.file, form.texts.get("consent") or None, transcript)
+    return VoiceUpload(form.file, form.texts.get("consent") or None, transcript, retry=is_retry(request.headers))
 
 
 def _to_erasure(receipt: ErasureReceipt) -> dict[str, object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from timbre_server.batching import WorkKind
 from timbre_server.telemetry.metrics import Metrics
 
 
@@ -20,9 +19,8 @@ class QueueObserver:
         self.relief: Callable[[], bool] = _none
         """Frees memory of the engine's device if it can, and says whether it did."""
 
-    def batch_done(self, kind: WorkKind, size: int, *, busy_seconds: float, demand_seconds: float) -> None:
+    def batch_done(self, size: int, *, busy_seconds: float) -> None:
         self._metrics.batch_done(size, busy_seconds)
-        self._metrics.engine_demanded(kind, demand_seconds)
 
     def out_of_memory(self) -> bool:
         return self.relief()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,21 +70,25 @@ def build_tiers(
     shared: SharedFeatures | None,
     settings: VoiceCacheSettings,
     metrics: Metrics,
+    *,
+    transferred: Callable[[float], None],
 ) -> FeatureTiers:
-    """The cache for the voices of an engine.
+    """The cache for the voices of an engine; ``transferred`` as in ``SharedTier``.
 
     Raises:
         ConfigurationError: the engine's device cannot be used from here.
     """
     host = Tier(HOST, HostStorage(), capacity_bytes=settings.host_max_bytes, observer=metrics)
     device = DeviceTier.build(descriptor, settings, metrics)
+    shared_tier = None
+    if shared is not None:
+        float16 = settings.shared_dtype == FLOAT16
+        shared_tier = SharedTier(shared, descriptor, observer=metrics, transferred=transferred, float16=float16)
     cache = TieredFeatureCache(
         descriptor,
         dispatcher,
         memory=MemoryTiers(host, None if device is None else device.tier),
-        shared=None
-        if shared is None
-        else SharedTier(shared, descriptor, observer=metrics, float16=settings.shared_dtype == FLOAT16),
+        shared=shared_tier,
         use=VoiceUse(metrics, target_hit_rate=settings.target_hit_rate_percent / 100),
         observer=metrics,
     )

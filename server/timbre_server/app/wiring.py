@@ -25,6 +25,7 @@ from timbre_server.ports import Engine, VoiceName
 from timbre_server.service.casting import Casting
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
+from timbre_server.service.demand import Demand
 from timbre_server.service.erasure import Erasure
 from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.service.recordings import RecordingIntake
@@ -106,11 +107,14 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
     observer = QueueObserver(metrics)
     dispatcher = _build_dispatcher(settings, worker, metrics, observer)
     registry = build_registry(settings, metrics)
-    tiers = build_tiers(engine.descriptor, dispatcher, registry.shared, settings.voice_cache, metrics)
+    demand = Demand(dispatcher, metrics.engine_demanded)
+    tiers = build_tiers(
+        engine.descriptor, dispatcher, registry.shared, settings.voice_cache, metrics, transferred=demand.transfer
+    )
     observer.relief = tiers.out_of_memory
     encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="timbre-encoder")
     decoder = _build_decoder(settings.voices)
-    services = _build_services(settings, engine, dispatcher, decoder, registry=registry, tiers=tiers)
+    services = _build_services(settings, engine, dispatcher, decoder, registry=registry, tiers=tiers, demand=demand)
     api = create_api(
         services,
         lifecycle=lifecycle,
@@ -159,7 +163,11 @@ def _build_dispatcher(
         max_pending_seconds=settings.batching.max_pending_seconds,
         observer=observer,
     )
-    metrics.watch_queue(lambda: dispatcher.pending_requests, lambda: dispatcher.pending_work_seconds)
+    metrics.watch_queue(
+        lambda: dispatcher.queued_requests,
+        lambda: dispatcher.pending_requests,
+        lambda: dispatcher.pending_work_seconds,
+    )
     return dispatcher
 
 
@@ -191,6 +199,7 @@ def _build_services(
     *,
     registry: Registry,
     tiers: FeatureTiers,
+    demand: Demand,
 ) -> Services:
     store, cache = registry.store, tiers.cache
     intake = RecordingIntake(decoder, min_voiced_seconds=engine.descriptor.min_voiced_seconds)
@@ -215,6 +224,7 @@ def _build_services(
         intake=intake,
         consents=consents,
         clock=time.time,
+        demand=demand,
     )
     casting = Casting(
         engine=engine, store=store, features=cache, intake=intake, heat=registry.heat, require_consent=require_consent
@@ -224,6 +234,7 @@ def _build_services(
         dispatcher=dispatcher,
         casting=casting,
         max_input_chars=settings.speech.max_input_chars,
+        demand=demand,
         waiting_budget=registry.request_budget,
     )
     return Services(speech, voices, consents, ModelCatalogue(engine.descriptor))

@@ -17,13 +17,20 @@ class WorkPermit:
     def __init__(self, ledger: Ledger, cost_seconds: float) -> None:
         self._ledger = ledger
         self._open = True
+        self._queued = True
         self.remaining_seconds = cost_seconds
+
+    def begin(self) -> None:
+        """The engine has taken the first of the work: its request waits no longer.  Idempotent."""
+        if self._queued:
+            self._queued = False
+            self._ledger.give_back(0.0, queued=1)
 
     def spend(self, seconds: float) -> None:
         """Gives back that much, at most what is left."""
         seconds = min(seconds, self.remaining_seconds)
         self.remaining_seconds -= seconds
-        self._ledger.give_back(seconds, permits=0)
+        self._ledger.give_back(seconds)
 
     def keep_at_most(self, seconds: float) -> None:
         """Gives back what exceeds that."""
@@ -34,13 +41,14 @@ class WorkPermit:
         missing = seconds - self.remaining_seconds
         if self._open and missing > 0.0:
             self.remaining_seconds += missing
-            self._ledger.give_back(-missing, permits=0)
+            self._ledger.give_back(-missing)
 
     def release(self) -> None:
         if self._open:
             self._open = False
-            self._ledger.give_back(self.remaining_seconds, permits=1)
+            self._ledger.give_back(self.remaining_seconds, permits=1, queued=int(self._queued))
             self.remaining_seconds = 0.0
+            self._queued = False
 
     def __del__(self) -> None:
         self.release()
@@ -57,7 +65,8 @@ class Ledger:
         self._costs = costs
         self._cost_seconds = 0.0
         self._permits = 0
-        self._returned: deque[tuple[float, int]] = deque()
+        self._queued = 0
+        self._returned: deque[tuple[float, int, int]] = deque()
         """What permits gave back, by whichever thread, and the sums above still hold."""
 
     @property
@@ -65,6 +74,12 @@ class Ledger:
         """Predicted engine time until everything that was promised is done."""
         self._settle()
         return self._costs.predicted_drain_seconds(self._cost_seconds)
+
+    @property
+    def queued(self) -> int:
+        """Permits whose work the engine has not begun."""
+        self._settle()
+        return self._queued
 
     def admit(self, cost_seconds: float) -> WorkPermit:
         """A permit for that much work; while nothing else is pending it is given however large it is.
@@ -81,17 +96,19 @@ class Ledger:
                 retry_after_seconds=min(excess_seconds, pending_seconds),
             )
         self._permits += 1
+        self._queued += 1
         self._cost_seconds += cost_seconds
         return WorkPermit(self, cost_seconds)
 
-    def give_back(self, seconds: float, *, permits: int) -> None:
+    def give_back(self, seconds: float, *, permits: int = 0, queued: int = 0) -> None:
         """Takes work off the ledger; any thread may call it, at any point."""
-        self._returned.append((seconds, permits))
+        self._returned.append((seconds, permits, queued))
 
     def _settle(self) -> None:
         while self._returned:
-            seconds, permits = self._returned.popleft()
+            seconds, permits, queued = self._returned.popleft()
             self._cost_seconds -= seconds
             self._permits -= permits
+            self._queued -= queued
         if self._permits == 0:
             self._cost_seconds = 0.0  # what is left is rounding

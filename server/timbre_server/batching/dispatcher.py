@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import cast
 
 from timbre_server.batching.admission import Ledger, WorkPermit
+from timbre_server.batching.batch_times import BatchTimes
 from timbre_server.batching.costs import CostModel, MeasuredCosts
 from timbre_server.batching.extraction import ExtractionJob
 from timbre_server.batching.isolation import SizeCap, halves
@@ -52,6 +53,7 @@ class BatchingDispatcher:
         )
         self._costs = costs if costs is not None else MeasuredCosts()
         self._observer = observer if observer is not None else NoObserver()
+        self._times = {kind: BatchTimes() for kind in WorkKind}
         self._ledger = Ledger(max_pending_seconds, self._costs)
         self._progress = Progress()
         self._speech_cap = SizeCap(self._limits.max_batch_size)
@@ -93,6 +95,22 @@ class BatchingDispatcher:
     @property
     def pending_work_seconds(self) -> float:
         return self._ledger.pending_seconds
+
+    @property
+    def queued_requests(self) -> int:
+        return self._ledger.queued
+
+    def speech_demand_seconds(self, costs_seconds: Sequence[float]) -> float:
+        limits = self._limits
+        # Those who speak at once mostly ask for different voices.
+        size = min(limits.max_batch_size, limits.max_cross_voice_batch)
+        if limits.max_batch_cost_seconds > 0.0 and costs_seconds:
+            mean_seconds = sum(costs_seconds) / len(costs_seconds)
+            size = min(size, max(1, int(limits.max_batch_cost_seconds / mean_seconds + 1e-9)))
+        return self._times[WorkKind.SYNTHESIS].share_seconds(costs_seconds, size)
+
+    def extraction_demand_seconds(self, cost_seconds: float) -> float:
+        return self._times[WorkKind.EXTRACTION].share_seconds([cost_seconds], self._limits.max_encode_batch)
 
     def admit(self, cost_seconds: float) -> WorkPermit:
         if self._stopped is not None:
@@ -206,9 +224,10 @@ class BatchingDispatcher:
         error = await self._outcome(jobs)
         self._progress.end()
         busy_seconds = loop.time() - began_at
-        self._observer.batch_done(jobs[0].kind, len(jobs), busy_seconds=busy_seconds, demand_seconds=sum(costs))
+        self._observer.batch_done(len(jobs), busy_seconds=busy_seconds)
         if error is None:
             self._costs.observe(costs, busy_seconds)
+            self._times[jobs[0].kind].observe(costs, busy_seconds)
         else:
             self._recover(jobs, error, retried=retried)
         for row in rows:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from timbre_server.batching.policy import WorkKind
-
 
 class BatchObserver(Protocol):
     """Told on the event loop after each engine call, also one that failed; must not raise or wait."""
 
-    def batch_done(self, kind: WorkKind, size: int, *, busy_seconds: float, demand_seconds: float) -> None:
-        """``size`` jobs ran together for ``busy_seconds``; alone they were predicted to take ``demand_seconds`` in sum."""
+    def batch_done(self, size: int, *, busy_seconds: float) -> None:
+        """``size`` jobs ran together for ``busy_seconds``."""
         ...
 
     def out_of_memory(self) -> bool:
@@ -22,7 +20,7 @@ class BatchObserver(Protocol):
 class NoObserver:
     """Nobody wants to know."""
 
-    def batch_done(self, kind: WorkKind, size: int, *, busy_seconds: float, demand_seconds: float) -> None:
+    def batch_done(self, size: int, *, busy_seconds: float) -> None:
         pass
 
     def out_of_memory(self) -> bool:

@@ -155,6 +155,8 @@ class Row:
         """A batch that holds jobs of this row starts."""
         if not self._started:
             self._started = True
+            if isinstance(self._permit, WorkPermit):
+                self._permit.begin()
             self._timings.queue_seconds = now - self.submitted_at
         if self._batch_began_at != now:
             self._batch_began_at = now

@@ -69,6 +69,19 @@ class Dispatcher(Protocol):
         """
         ...
 
+    def speech_demand_seconds(self, costs_seconds: Sequence[float]) -> float:
+        """Engine time of sentences that alone cost so much, if each runs in a full batch, as batches took lately."""
+        ...
+
+    def extraction_demand_seconds(self, cost_seconds: float) -> float:
+        """As ``speech_demand_seconds``, of one extraction."""
+        ...
+
+    @property
+    def queued_requests(self) -> int:
+        """Permits for work that the engine has not begun: one for each request, however many sentences it has."""
+        ...
+
     @property
     def pending_requests(self) -> int: ...
 

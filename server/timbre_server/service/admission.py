@@ -8,6 +8,10 @@ from timbre_server.domain.voice import Reference
 from timbre_server.ports import Dispatcher, LoadReference, Permit
 
 
+def _untold(_cost_seconds: float) -> None:
+    pass
+
+
 class Admission:
     """The permit of one request; taken when made, given back by ``release``.  Lives on the event loop.
 
@@ -19,8 +23,12 @@ class Admission:
         Overloaded: there is no room.
     """
 
-    def __init__(self, dispatcher: Dispatcher, cost_seconds: float) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, cost_seconds: float, *, extracting: Callable[[float], None] = _untold
+    ) -> None:
+        """``extracting`` is told what an extraction costs that this request sets off."""
         self._dispatcher = dispatcher
+        self._tell_extracting = extracting
         self._cost_seconds = cost_seconds
         self._extracting = False
         self._open = True
@@ -34,7 +42,9 @@ class Admission:
 
         async def load_and_pay() -> Reference:
             reference = await load()
-            self._begin_extraction(cost(reference.pcm.duration_seconds))
+            cost_seconds = cost(reference.pcm.duration_seconds)
+            self._tell_extracting(cost_seconds)
+            self._begin_extraction(cost_seconds)
             return reference
 
         return load_and_pay

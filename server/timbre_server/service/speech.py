@@ -12,10 +12,11 @@ from typing import Final
 from timbre_server.audio.stretch import Stretch
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
-from timbre_server.errors import EngineError, TextTooLong, UnspeakableText, UnsupportedLanguage
+from timbre_server.errors import EngineError, Overloaded, TextTooLong, UnspeakableText, UnsupportedLanguage
 from timbre_server.ports import Dispatcher, Engine, RowTimings, Utterance
 from timbre_server.service.admission import Admission
 from timbre_server.service.casting import Casting, OneOffReference, Role
+from timbre_server.service.demand import Demand
 from timbre_server.service.wishes import Plan, plan
 
 SPLIT_ON_LOOP_CHARS: Final = 500
@@ -35,6 +36,8 @@ class SpeechRequest:
     """Speaks with this recording instead of ``voice``."""
     parameters: SpeechParameters = field(default_factory=SpeechParameters)
     """``speed`` may be 0.25 to 4 here, whatever the engine honours itself."""
+    retry: bool = False
+    """Whether the client has sent it before: then it was counted as demand before."""
 
 
 @dataclass
@@ -123,9 +126,14 @@ class SpeechService:
         dispatcher: Dispatcher,
         casting: Casting,
         max_input_chars: int,
+        demand: Demand | None = None,
         waiting_budget: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """``waiting_budget`` is entered for the search of a voice, and bounds all waits for the shared store in it."""
+        """``waiting_budget`` is entered for the search of a voice, and bounds all waits for the shared store in it.
+
+        Without ``demand`` nobody wants to know what was asked for.
+        """
+        self._demand = Demand(dispatcher) if demand is None else demand
         self._waiting_budget = waiting_budget
         self._engine = engine
         self._descriptor = engine.descriptor
@@ -159,11 +167,21 @@ class SpeechService:
         """The speech, with a place in the queue and the voice's features, not begun."""
         role = await self._casting.role(request.tenant, request.voice, request.reference)
         sentences = await self._sentences(request.text, agreed.parameters.language)
-        admission = Admission(self._dispatcher, self._cost_seconds(sentences, agreed.parameters))
+        admission = self._admission(request, self._costs_seconds(sentences, agreed.parameters))
         try:
             return await self._prepared(role, admission, sentences, agreed)
         except BaseException:
             admission.release()
+            raise
+
+    def _admission(self, request: SpeechRequest, costs_seconds: Sequence[float]) -> Admission:
+        if request.retry:
+            return Admission(self._dispatcher, sum(costs_seconds))
+        self._demand.arrived(costs_seconds)
+        try:
+            return Admission(self._dispatcher, sum(costs_seconds), extracting=self._demand.extraction)
+        except Overloaded:
+            self._demand.refused()
             raise
 
     async def _prepared(self, role: Role, admission: Admission, sentences: Sequence[str], agreed: Plan) -> Speech:
@@ -196,5 +214,5 @@ class SpeechService:
             error.param = error.param or "input"
             raise
 
-    def _cost_seconds(self, sentences: Sequence[str], parameters: SpeechParameters) -> float:
-        return sum(self._engine.synthesis_cost_seconds(sentence, parameters) for sentence in sentences)
+    def _costs_seconds(self, sentences: Sequence[str], parameters: SpeechParameters) -> Sequence[float]:
+        return [self._engine.synthesis_cost_seconds(sentence, parameters) for sentence in sentences]

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from timbre_server.audio.flac import to_flac
 from timbre_server.domain.voice import Reference, VoiceRecord
-from timbre_server.errors import VoiceNotFound
+from timbre_server.errors import Overloaded, VoiceNotFound
 from timbre_server.ports import Dispatcher, Engine, FeatureName, FeatureSource, VoiceStore
 from timbre_server.service.consents import ConsentService
+from timbre_server.service.demand import Demand
 from timbre_server.service.erasure import Erasure, ErasureReceipt
 from timbre_server.service.names import VOICE_PREFIX, RandomSource, checked_name, random_hex
 from timbre_server.service.recordings import RecordingIntake
@@ -26,6 +27,8 @@ class VoiceUpload:
     consent_id: str | None = None
     transcript: str = ""
     """What is said in it, where the caller told."""
+    retry: bool = False
+    """As ``SpeechRequest.retry``."""
 
 
 class VoiceService:
@@ -48,8 +51,10 @@ class VoiceService:
         consents: ConsentService,
         clock: Callable[[], float],
         random_source: RandomSource = random_hex,
+        demand: Demand | None = None,
     ) -> None:
-        """``clock`` gives Unix time in seconds."""
+        """``clock`` gives Unix time in seconds; ``demand`` as in ``SpeechService``."""
+        self._demand = Demand(dispatcher) if demand is None else demand
         self._erasure = erasure
         self._engine = engine
         self._dispatcher = dispatcher
@@ -141,10 +146,19 @@ class VoiceService:
             await self._consents.match(consent, reference.pcm)
         cost_seconds = self._engine.extraction_cost_seconds(reference.pcm.duration_seconds)
 
+        def asked() -> None:
+            if not upload.retry:
+                self._demand.enrolment(cost_seconds)
+
         async def load() -> Reference:
+            asked()
             return reference
 
-        permit = self._dispatcher.admit(cost_seconds)
+        try:
+            permit = self._dispatcher.admit(cost_seconds)
+        except Overloaded:
+            asked()
+            raise
         try:
             name = FeatureName(reference.digest, upload.transcript)
             (await self._features.features(name, load)).release()

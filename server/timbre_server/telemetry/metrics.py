@@ -55,6 +55,7 @@ class Metrics:
         self._audio_seconds = self._counter(specs.AUDIO_SECONDS)
         self._pending_requests = self._gauge(specs.PENDING_REQUESTS)
         self._pending_work = self._gauge(specs.PENDING_WORK)
+        self._queued_requests = self._gauge(specs.QUEUED_REQUESTS)
         self._batch_size = self._histogram(specs.BATCH_SIZE)
         self._engine_busy = self._counter(specs.ENGINE_BUSY)
         self._engine_demand = self._counter(specs.ENGINE_DEMAND)
@@ -76,7 +77,7 @@ class Metrics:
         self._device_memory = self._gauge(specs.DEVICE_MEMORY)
         self._device_utilization = self._gauge(specs.DEVICE_UTILIZATION)
         self._device_temperature = self._gauge(specs.DEVICE_TEMPERATURE)
-        for kind in ("synthesis", "extraction"):
+        for kind in ("synthesis", "extraction", "transfer"):
             self._engine_demand.labels(kind)  # a rate needs the zero before the first count
 
     def _counter(self, spec: MetricSpec) -> Counter:
@@ -101,13 +102,19 @@ class Metrics:
         """So much playing time has been made for a client."""
         self._audio_seconds.inc(seconds)
 
-    def watch_queue(self, pending_requests: Callable[[], int], pending_work_seconds: Callable[[], float]) -> None:
+    def watch_queue(
+        self,
+        queued_requests: Callable[[], int],
+        pending_requests: Callable[[], int],
+        pending_work_seconds: Callable[[], float],
+    ) -> None:
         """Reads the queue's gauges from these whenever somebody scrapes."""
+        self._queued_requests.set_function(queued_requests)
         self._pending_requests.set_function(pending_requests)
         self._pending_work.set_function(pending_work_seconds)
 
     def engine_demanded(self, kind: str, seconds: float) -> None:
-        """The engine was asked for work of a kind that was predicted to take so long."""
+        """A request asked for work of a kind that was predicted to take so long."""
         self._engine_demand.labels(kind).inc(seconds)
 
     def batch_done(self, size: int, busy_seconds: float) -> None:

@@ -38,13 +38,27 @@ class TierObserver(Protocol):
     def watch_voice_lookups(self, tier: str, hits: Callable[[], int], misses: Callable[[], int]) -> None: ...
 
 
+def _untold(_seconds: float) -> None:
+    pass
+
+
 class SharedTier:
     """The shared tier with its codec, its economy and its leases; lives on one event loop."""
 
     def __init__(
-        self, shared: SharedFeatures, descriptor: EngineDescriptor, *, observer: TierObserver, float16: bool = False
+        self,
+        shared: SharedFeatures,
+        descriptor: EngineDescriptor,
+        *,
+        observer: TierObserver,
+        transferred: Callable[[float], None] = _untold,
+        float16: bool = False,
     ) -> None:
-        """``float16``: 32-bit features are stored in 16 bits, which is not exact."""
+        """``transferred`` is told with each voice that comes how long that should take, by what others took.
+
+        ``float16``: 32-bit features are stored in 16 bits, which is not exact.
+        """
+        self._transferred = transferred
         self._shared = shared
         self._spec = descriptor.feature_spec
         self._float16 = float16
@@ -67,6 +81,7 @@ class SharedTier:
             return None
         self.hits += 1
         self.economy.fetched(feature_bytes(features), asyncio.get_running_loop().time() - began)
+        self._came(features)
         return features
 
     async def fetch_many(
@@ -106,6 +121,7 @@ class SharedTier:
                     case Held(blob):
                         features = await self._decoded(digest, key, blob)
                         if features is not None:
+                            self._came(features)
                             return features
                         corrupt += 1
                     case Granted() as granted:
@@ -148,6 +164,9 @@ class SharedTier:
         if self._handing_over:
             await asyncio.wait(self._handing_over)
         await self._shared.close()
+
+    def _came(self, features: Features) -> None:
+        self._transferred(feature_bytes(features) * self.economy.fetch_seconds_per_byte)
 
     async def _decoded(self, digest: str, key: str, blob: Blob) -> Features | None:
         try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.server.batching.virtual_worker import VirtualWorker
 from tests.server.engine.speech import an_utterance
-from timbre_server.batching import BatchingDispatcher, Limits, WorkKind
+from timbre_server.batching import BatchingDispatcher, Limits
 from timbre_server.domain.pcm import Samples
 from timbre_server.engine.stub import StubEngine
 from timbre_server.errors import TimbreError
@@ -37,12 +37,12 @@ class Heard:
 class Observed:
     """A ``BatchObserver`` that keeps what it was told."""
 
-    batches: list[tuple[WorkKind, int, float, float]] = field(default_factory=list)
+    batches: list[tuple[int, float]] = field(default_factory=list)
     relieves: bool = False
     """Whether it says that memory was freed."""
 
-    def batch_done(self, kind: WorkKind, size: int, *, busy_seconds: float, demand_seconds: float) -> None:
-        self.batches.append((kind, size, round(busy_seconds, 6), round(demand_seconds, 6)))
+    def batch_done(self, size: int, *, busy_seconds: float) -> None:
+        self.batches.append((size, round(busy_seconds, 6)))
 
     def out_of_memory(self) -> bool:
         return self.relieves

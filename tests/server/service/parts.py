@@ -16,6 +16,7 @@ from timbre_server.engine.stub import StubEngine
 from timbre_server.engine.worker import ThreadEngineWorker
 from timbre_server.service.casting import Casting
 from timbre_server.service.consents import ConsentService
+from timbre_server.service.demand import Demand
 from timbre_server.service.erasure import Erasure
 from timbre_server.service.recordings import RecordingIntake
 from timbre_server.service.speech import SpeechService
@@ -57,6 +58,8 @@ class Parts:
     voices: VoiceService
     consents: ConsentService
     clock: list[float] = field(default_factory=lambda: [NOW])
+    demanded: list[tuple[str, float]] = field(default_factory=list)
+    """What was asked for, in order: kind and predicted seconds."""
 
 
 @asynccontextmanager
@@ -80,6 +83,8 @@ async def built_parts(
     )
     intake = RecordingIntake(RecordingDecoder(DecodeLimits()), min_voiced_seconds=engine.descriptor.min_voiced_seconds)
     clock, numbers = [NOW], count(1)
+    demanded: list[tuple[str, float]] = []
+    demand = Demand(dispatcher, lambda kind, seconds: demanded.append((str(kind), seconds)))
     shared = {
         "store": store,
         "intake": intake,
@@ -89,14 +94,22 @@ async def built_parts(
     consents = ConsentService(verifier=verifier(), require_consent=require_consent, **shared)
     erasure = Erasure(store=store, features=features, fleet=fleet, clock=lambda: clock[0])
     voices = VoiceService(
-        engine=engine, dispatcher=dispatcher, features=features, erasure=erasure, consents=consents, **shared
+        engine=engine,
+        dispatcher=dispatcher,
+        features=features,
+        erasure=erasure,
+        consents=consents,
+        demand=demand,
+        **shared,
     )
     casting = Casting(engine=engine, store=store, features=features, intake=intake, require_consent=require_consent)
-    speech = SpeechService(engine=engine, dispatcher=dispatcher, casting=casting, max_input_chars=max_input_chars)
+    speech = SpeechService(
+        engine=engine, dispatcher=dispatcher, casting=casting, max_input_chars=max_input_chars, demand=demand
+    )
     await worker.start()
     await dispatcher.start()
     try:
-        yield Parts(engine, dispatcher, store, features, memory, speech, voices, consents, clock)
+        yield Parts(engine, dispatcher, store, features, memory, speech, voices, consents, clock, demanded)
     finally:
         await dispatcher.stop()
         await features.close()

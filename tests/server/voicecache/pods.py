@@ -65,6 +65,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
+        self.transferred: list[float] = []
+        """How long each voice from the shared tier should have taken."""
         self.lookups: dict[str, tuple[Callable[[], int], Callable[[], int]]] = {}
         self.hit_ratio: Callable[[], float] = float
         self.working_set_bytes: Callable[[], float] = float
@@ -140,11 +142,14 @@ def a_pod(
     device = None
     if device_entries is not None:
         device = Tier("device", HostStorage(), capacity_bytes=device_entries * ENTRY_BYTES, observer=recorder)
+    shared_tier = None
+    if shared is not None:
+        shared_tier = SharedTier(shared, DESCRIPTOR, observer=recorder, transferred=recorder.transferred.append)
     cache = TieredFeatureCache(
         DESCRIPTOR,
         engine,
         memory=MemoryTiers(host, device),
-        shared=None if shared is None else SharedTier(shared, DESCRIPTOR, observer=recorder),
+        shared=shared_tier,
         use=VoiceUse(recorder),
         observer=recorder,
     )
