@@ -1,0 +1,1 @@
+"""How does the API server hear us, and we it?  The adapter of ``ports.Cluster``, and the Lease that says who writes."""

@@ -1,0 +1,131 @@
+"""How is one request sent to the API server, and what came of it?
+
+``kubernetes.aio`` finds the server (in a pod, or by KUBECONFIG) and keeps the token fresh: a pod's token is replaced about
+every hour, and its loader reads the file again after a minute at most.  The generated classes are left aside; manifests
+are plain objects here, and parsing them twice costs memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from timbre_operator.cluster.refusals import refusal, retry_after_seconds
+from timbre_operator.errors import ClusterError, Unavailable
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+JSON: Final = "application/json"
+APPLY: Final = "application/apply-patch+yaml"
+MERGE: Final = "application/merge-patch+json"
+
+_CONNECT_SECONDS: Final = 3.0
+"""In one data centre a connection takes milliseconds; a lost packet is sent again after one and after three seconds."""
+_REQUEST_SECONDS: Final = 10.0
+"""An admission webhook may take 10 s by default, and with less the lease would outlive its renewals (deadline 10 s)."""
+_LONGEST_WAIT_SECONDS: Final = 10.0
+_TRIES: Final = 4
+"""Of a request that the API server put off (429), each after the time that it asked for."""
+_CONNECTIONS: Final = 16
+"""Four workers, the lease, events, scrapes' annotations, and the lists of a resync beside each other."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    code: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+async def load_configuration() -> Configuration:
+    """Inside of a pod its own, else that of KUBECONFIG.
+
+    Raises:
+        Unavailable: there is neither.
+    """
+    configuration = Configuration(connection_pool_maxsize=_CONNECTIONS)
+    try:
+        load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # ships no types
+    except ConfigException:
+        try:
+            await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # ships no types
+        except (ConfigException, OSError) as error:
+            raise Unavailable(f"no way to the API server: not in a pod, and no usable KUBECONFIG ({error})") from error
+    return configuration
+
+
+class Connection:
+    """Requests to one API server; made inside a running loop, closed at the end."""
+
+    def __init__(self, configuration: Configuration, *, seen: Callable[[str, str], None] | None = None) -> None:
+        self._client = ApiClient(configuration)
+        self._seen = seen or (lambda _method, _outcome: None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()  # type: ignore[no-untyped-call]  # ships no types
+
+    async def request(
+        self,
+        method: Method,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = JSON,
+        seconds: float = _REQUEST_SECONDS,
+    ) -> dict[str, Any]:
+        """The parsed answer to a request that went through.
+
+        Raises:
+            ClusterError: it did not; which one says what to do.
+        """
+        try:
+            answer = await self._patient(method, path, body, content_type, seconds)
+            if answer.code >= 400:
+                raise refusal(answer.code, answer.body)
+            parsed: dict[str, Any] = json.loads(answer.body)
+        except ClusterError as error:
+            self._seen(method, error.reason)
+            raise
+        except ValueError as error:
+            self._seen(method, "NoJson")
+            raise Unavailable("the API server's answer is no JSON", reason="NoJson") from error
+        self._seen(method, "ok")
+        return parsed
+
+    async def _patient(self, method: Method, path: str, body: Any, content_type: str, seconds: float) -> Answer:
+        """Waits where the API server is too busy; what it put off was not done, so that any method may be sent again."""
+        for tries_left in reversed(range(_TRIES)):
+            answer = await self._once(method, path, body, content_type, seconds)
+            if answer.code != 429 or tries_left == 0:
+                return answer
+            wait = retry_after_seconds(answer.headers, answer.body) or 1.0
+            await asyncio.sleep(min(wait, _LONGEST_WAIT_SECONDS))
+        raise AssertionError("the last try returns")
+
+    async def _once(self, method: Method, path: str, body: Any, content_type: str, seconds: float) -> Answer:
+        headers = {"Content-Type": content_type, "Accept": JSON, "User-Agent": "timbre-operator"}
+        timeout = aiohttp.ClientTimeout(total=seconds, connect=min(seconds, _CONNECT_SECONDS))
+        try:
+            await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+            response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]  # ships no types
+                method, self._client.configuration.host + path, headers=headers, body=body, _request_timeout=timeout
+            )
+            return Answer(response.status, await response.read(), response.headers)
+        except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
+            raise Unavailable(f"the API server did not answer: {_said(error)}", reason="NoAnswer") from error
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
