@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from timbre_operator.desired.autoscaler import build_autoscaler
 from timbre_operator.desired.inputs import Inputs, Manifest, RedisPasswords
-from timbre_operator.desired.monitoring import build_pod_monitor, build_prometheus_rule
+from timbre_operator.desired.monitoring import build_pod_monitor, build_prometheus_rule, build_redis_pod_monitor
 from timbre_operator.desired.network import build_network_policy
 from timbre_operator.desired.ownership import stamped
 from timbre_operator.desired.redis import build_redis
@@ -35,6 +35,7 @@ def build_children(inputs: Inputs) -> list[Manifest]:
         build_disruption_budget(inputs),
         build_autoscaler(inputs),
         build_pod_monitor(inputs),
+        build_redis_pod_monitor(inputs),
         build_prometheus_rule(inputs),
     ]
     return [stamped(manifest) for manifest in wanted if manifest is not None]

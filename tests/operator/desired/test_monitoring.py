@@ -1,46 +1,51 @@
-"""What Prometheus' operator is told."""
+"""What Prometheus' operator is told to scrape, and when there is nothing to tell."""
 
 from __future__ import annotations
 
-import re
+import pytest
 
-from tests.operator.desired.children import children_of
+from tests.operator.desired.children import EVERY_KIND, children_of
 from tests.operator.manifests import a_service
-from timbre_contract.metrics import SERVER_METRICS
+from timbre_operator.observed import OptionalKind
 
 
-def _alerts() -> dict[str, dict[str, str]]:
-    service = a_service().scaled_by("HPA", targets={"hitRatePercent": 85})
-    (group,) = children_of(service)["PrometheusRule/narrator"]["spec"]["groups"]
-    return {rule["alert"]: rule for rule in group["rules"]}
-
-
-def test_every_pod_is_scraped_under_the_name_of_its_service() -> None:
-    (endpoint,) = children_of(a_service())["PodMonitor/narrator"]["spec"]["podMetricsEndpoints"]
-    assert (endpoint["port"], endpoint["path"]) == ("admin", "/metrics")
+@pytest.mark.parametrize(
+    ("monitor", "component", "port"), [("narrator", "server", "admin"), ("narrator-redis", "redis", "metrics")]
+)
+def test_every_pod_is_scraped_under_the_name_of_its_service(monitor: str, component: str, port: str) -> None:
+    spec = children_of(a_service())[f"PodMonitor/{monitor}"]["spec"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    assert spec["selector"]["matchLabels"]["app.kubernetes.io/component"] == component
+    assert (endpoint["port"], endpoint["path"]) == (port, "/metrics")
     assert endpoint["relabelings"] == [{"action": "replace", "targetLabel": "voiceservice", "replacement": "narrator"}]
 
 
-def test_alerts_ask_for_metrics_that_exist_of_this_service_alone() -> None:
-    known = {spec.name for spec in SERVER_METRICS}
-    for alert in _alerts().values():
-        asked = re.findall(r"(timbre_\w+)\{([^}]*)\}", alert["expr"])
-        assert asked
-        for name, matchers in asked:
-            assert name in known
-            assert 'namespace="studio",voiceservice="narrator"' in matchers
+def test_nobody_s_redis_but_ours_is_scraped() -> None:
+    assert "PodMonitor/narrator-redis" not in children_of(a_service().on_external_redis())
 
 
-def test_the_hit_rate_is_held_against_the_service_s_target() -> None:
-    assert "< 85 and" in _alerts()["TimbreVoiceHitRateLow"]["expr"]
+@pytest.mark.parametrize("choice", ["Auto", "Enabled"])
+def test_without_the_kind_nothing_is_made(choice: str) -> None:
+    service = a_service().with_spec(monitoring={"podMonitor": choice, "prometheusRule": choice})
+    kinds = {name.partition("/")[0] for name in children_of(service, kinds=frozenset())}
+    assert kinds.isdisjoint({"PodMonitor", "PrometheusRule"})
 
 
-def test_an_alert_says_what_helps() -> None:
-    for alert in _alerts().values():
-        assert "narrator" in alert["annotations"]["summary"]
-        assert alert["labels"]["severity"] in {"warning", "critical"}
+def test_disabled_makes_nothing_although_the_kind_is_there() -> None:
+    service = a_service().with_spec(monitoring={"podMonitor": "Disabled", "prometheusRule": "Disabled"})
+    kinds = {name.partition("/")[0] for name in children_of(service)}
+    assert kinds.isdisjoint({"PodMonitor", "PrometheusRule"})
 
 
-def test_enabled_without_the_kind_makes_nothing() -> None:
-    service = a_service().with_spec(monitoring={"podMonitor": "Enabled"})
-    assert "PodMonitor/narrator" not in children_of(service, kinds=frozenset())
+@pytest.mark.parametrize(
+    ("service", "kinds"),
+    [
+        (a_service().with_spec(monitoring={"podMonitor": "Disabled"}), EVERY_KIND),
+        (a_service(), EVERY_KIND - {OptionalKind.POD_MONITOR}),
+    ],
+)
+def test_where_we_do_not_scrape_nothing_is_missed(service: object, kinds: frozenset[OptionalKind]) -> None:
+    """An alert about absent series would fire for ever where nobody collects them under our names."""
+    children = children_of(service, kinds=kinds)  # type: ignore[arg-type]
+    (group,) = children["PrometheusRule/narrator"]["spec"]["groups"]
+    assert not [rule["alert"] for rule in group["rules"] if "absent(" in rule["expr"]]
