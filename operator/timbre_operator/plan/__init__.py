@@ -154,7 +154,16 @@ def _fixed_difference(wanted: Manifest, found: Manifest) -> str | None:
         difference = first_difference(wanted["spec"].get(name), found["spec"].get(name), ("spec", name))
         if difference is not None:
             return difference
+    # The list is one value to the API server: a class that is left out is taken away, which it refuses.
+    for claim, had in _storage_classes(found).items():
+        if had and not _storage_classes(wanted).get(claim):
+            return f"spec.volumeClaimTemplates[{claim}].spec.storageClassName: no longer wanted, was {had}"
     return None
+
+
+def _storage_classes(manifest: Manifest) -> dict[str, str]:
+    claims = manifest["spec"].get("volumeClaimTemplates") or ()
+    return {claim["metadata"]["name"]: claim["spec"].get("storageClassName", "") for claim in claims}
 
 
 def _without_stamp(manifest: Manifest) -> dict[str, Any]:

@@ -21,7 +21,10 @@ _EXTERNAL = a_service().on_external_redis(
 )  # fmt: skip
 _POCKET = a_service().with_spec(engine={"name": "pocket-tts", "model": {"path": "/a"}})
 _HUB = a_service().with_spec(engine={"name": "pocket-tts", "model": {"id": "a/b", "revision": "0" * 40}})
-_CLAIMS = a_service().with_spec(resources={"claims": [{"name": "gpu", "request": "a"}]})
+_CLAIMS = a_service().with_spec(
+    resources={"claims": [{"name": "gpu", "request": "a"}]},
+    podTemplate={"spec": {"resourceClaims": [{"name": name, "resourceClaimName": name} for name in ("gpu", "mig")]}},
+)
 _POLICIES = {"stabilizationWindowSeconds": 1, "selectPolicy": "Max",
              "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}  # fmt: skip
 _PACED = a_service().scaled_by("HPA", behavior={"scaleUp": _POLICIES, "scaleDown": _POLICIES})

@@ -249,3 +249,11 @@ def test_a_volume_of_another_spelling_is_the_same() -> None:
     after = a_service().with_spec(redis={"managed": {"storage": {"size": "4Gi"}}})
     actions = _plan(after, _applied(a_service())).actions
     assert [action.verb for action in actions] == [Verb.PATCH]  # the stamp; the volume stays as it is
+
+
+def test_a_storage_class_that_is_no_longer_written_is_not_taken_from_what_is_there() -> None:
+    """The API server would refuse it for ever; made anew, the volume stays on its class."""
+    before = a_service().with_spec(redis={"managed": {"storage": {"className": "fast"}}})
+    (action,) = _plan(a_service(), _applied(before)).actions
+    assert action.verb is Verb.RECREATE
+    assert action.reason == "spec.volumeClaimTemplates[data].spec.storageClassName: no longer wanted, was fast"
