@@ -145,7 +145,7 @@ find_missing "${wanted[@]}"
 cat <<END
 Tests of the operator run against a real Kubernetes $kubernetes. Its programs are made once, from pinned Go modules:
   ${missing[*]}
-All of them take about 5 minutes on two cores, download 0.6 GB and leave 6 GB in Go's own caches; a part takes less.
+All of them take 5 to 9 minutes on two cores, fetch 0.2 GB and leave 5 GB in Go's own caches; nothing is installed.
 They go to $folder
 END
 work=$(mktemp -d "$cache/unfinished.XXXXXX")
