@@ -162,7 +162,7 @@ def _fixed_difference(wanted: Manifest, found: Manifest) -> str | None:
 
 
 def _storage_classes(manifest: Manifest) -> dict[str, str]:
-    claims = manifest["spec"].get("volumeClaimTemplates") or ()
+    claims = manifest.get("spec", {}).get("volumeClaimTemplates") or ()
     return {claim["metadata"]["name"]: claim["spec"].get("storageClassName", "") for claim in claims}
 
 
