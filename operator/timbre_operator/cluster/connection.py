@@ -110,8 +110,8 @@ class Connection:
             answer = await self._once(method, path, body, content_type, seconds)
             if answer.code != 429 or tries_left == 0:
                 return answer
-            wait = retry_after_seconds(answer.headers, answer.body) or 1.0
-            await asyncio.sleep(min(wait, _LONGEST_WAIT_SECONDS))
+            asked = retry_after_seconds(answer.headers, answer.body)
+            await asyncio.sleep(1.0 if asked is None else min(asked, _LONGEST_WAIT_SECONDS))
         raise AssertionError("the last try returns")
 
     async def _once(self, method: Method, path: str, body: Any, content_type: str, seconds: float) -> Answer:

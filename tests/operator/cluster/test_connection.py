@@ -1,0 +1,102 @@
+"""One request, on a small server that answers as the API server does when it is not well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio.client import Configuration
+
+from timbre_operator.cluster.connection import APPLY, Connection
+from timbre_operator.errors import Forbidden, Unavailable
+
+BUSY = {"kind": "Status", "reason": "TooManyRequests", "message": "busy"}
+
+
+class Scripted:
+    """Gives each request the next answer."""
+
+    def __init__(self) -> None:
+        self.answers: deque[web.Response] = deque()
+        self.requests: list[tuple[str, str, Any, str]] = []
+        self.hang = asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        kind = request.headers.get("Content-Type", "")
+        self.requests.append((request.method, request.path_qs, await request.text(), kind))
+        if not self.answers:
+            await self.hang.wait()
+        return self.answers.popleft()
+
+
+class Scene:
+    """A connection to a scripted server, and what the connection told of it."""
+
+    def __init__(self, server: Scripted, connection: Connection, seen: list[tuple[str, str]]) -> None:
+        self.server, self.connection, self.seen = server, connection, seen
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    scripted = Scripted()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", scripted.handle)
+    async with TestServer(application) as server:
+        seen: list[tuple[str, str]] = []
+        configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+        async with Connection(configuration, seen=lambda method, outcome: seen.append((method, outcome))) as connection:
+            yield Scene(scripted, connection, seen)
+        scripted.hang.set()
+
+
+async def test_an_apply_is_sent_as_one_and_its_answer_parsed(scene: Scene) -> None:
+    scene.server.answers.append(web.json_response({"kind": "Service"}))
+    answer = await scene.connection.request("PATCH", "/api/v1/x?force=true", {"a": 1}, content_type=APPLY)
+    assert answer == {"kind": "Service"}
+    assert scene.server.requests == [("PATCH", "/api/v1/x?force=true", '{"a": 1}', APPLY)]
+    assert scene.seen == [("PATCH", "ok")]
+
+
+async def test_a_request_that_was_put_off_is_sent_again(scene: Scene) -> None:
+    for _ in range(2):
+        scene.server.answers.append(web.json_response(BUSY, status=429, headers={"Retry-After": "0"}))
+    scene.server.answers.append(web.json_response({}))
+    await scene.connection.request("POST", "/x", {})
+    assert len(scene.server.requests) == 3
+
+
+async def test_one_that_is_put_off_again_and_again_may_go_through_later(scene: Scene) -> None:
+    for _ in range(4):
+        scene.server.answers.append(web.json_response(BUSY, status=429, headers={"Retry-After": "0"}))
+    with pytest.raises(Unavailable, match="busy"):
+        await scene.connection.request("GET", "/x")
+    assert scene.seen == [("GET", "TooManyRequests")]
+
+
+async def test_a_refusal_has_the_servers_words(scene: Scene) -> None:
+    status = {"kind": "Status", "reason": "Forbidden", "message": "exceeded quota: gpus"}
+    scene.server.answers.append(web.json_response(status, status=403))
+    with pytest.raises(Forbidden, match="exceeded quota: gpus"):
+        await scene.connection.request("GET", "/x")
+
+
+async def test_an_answer_that_does_not_come_may_come_later(scene: Scene) -> None:
+    with pytest.raises(Unavailable, match="did not answer"):
+        await scene.connection.request("GET", "/x", seconds=0.05)
+
+
+async def test_an_answer_that_is_no_json_is_not_taken_for_one(scene: Scene) -> None:
+    scene.server.answers.append(web.Response(text="<html>"))
+    with pytest.raises(Unavailable, match="no JSON"):
+        await scene.connection.request("GET", "/x")
+
+
+async def test_where_nobody_listens_it_is_unavailable() -> None:
+    async with Connection(Configuration(host="http://127.0.0.1:1")) as connection:
+        with pytest.raises(Unavailable, match="did not answer"):
+            await connection.request("GET", "/x")
