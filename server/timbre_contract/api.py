@@ -1,5 +1,6 @@
 """Where does the server listen, and which paths may probes, charts and dashboards rely on?"""
 
+from enum import StrEnum
 from typing import Final
 
 API_PORT: Final = 8000
@@ -15,3 +16,22 @@ SPEECH_PATH: Final = "/v1/audio/speech"
 MODELS_PATH: Final = "/v1/models"
 VOICES_PATH: Final = "/v1/audio/voices"
 CONSENTS_PATH: Final = "/v1/audio/voice_consents"
+
+HOTTEST_FIELD: Final = "hottest"
+"""In the answer of ``CACHE_PATH``: voices in memory as ``{"digest": ..., "heat": ...}``, the hottest first."""
+MAX_HOTTEST: Final = 64
+"""How many of them: beyond, a voice of a Zipf distribution (exponent 1) has under half a percent of the uses."""
+WARM_UP_FIELD: Final = "warm_up"
+"""In the same answer: a ``WarmUpOutcome``."""
+
+
+class WarmUpOutcome(StrEnum):
+    """How the loading of voices before the first request ended."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    """Also where there was nothing to load, or memory was full."""
+    CUT_OFF = "cut_off"
+    """By its deadline."""
+    NO_STORE = "no_store"
+    """Redis was away."""

@@ -28,7 +28,7 @@ class AdminHooks:
     drain: Callable[[], None]
     """Begins the drain; idempotent."""
     cache: Callable[[], Mapping[str, object]]
-    """What the voice cache holds and how fresh it is, for people; the metrics say the same to programs."""
+    """What the voice cache holds and how fresh it is."""
     token: str | None = None
     """Who shows it may write from anywhere; without one, writes need loopback."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
+from timbre_contract import api as paths
 from timbre_server.app.device_tier import DeviceTier
 from timbre_server.batching import BatchingDispatcher
 from timbre_server.ports import EngineDescriptor, SharedFeatures
@@ -30,6 +32,7 @@ class FeatureTiers:
     """The voice cache of one server with all its tiers."""
 
     cache: TieredFeatureCache
+    use: VoiceUse
     host: Tier
     device: DeviceTier | None = None
 
@@ -59,9 +62,19 @@ class FeatureTiers:
         return None if self.device is None else self.device.health()
 
     def report(self) -> Mapping[str, object]:
-        """What is held, for people."""
-        tiers = [self.host] if self.device is None else [self.device.tier, self.host]
-        return {tier.name: _report(tier) for tier in tiers}
+        """What is held: counts for people, and for the operator the hottest voices by the digest of their recording."""
+        return {**{tier.name: _report(tier) for tier in self._tiers()}, paths.HOTTEST_FIELD: self._hottest()}
+
+    def _hottest(self) -> Sequence[Mapping[str, object]]:
+        held = ((self._recording(key), heat) for key, heat in self.use.hottest())
+        listed = ({"digest": digest, "heat": round(heat, 3)} for digest, heat in held if digest is not None)
+        return list(islice(listed, paths.MAX_HOTTEST))
+
+    def _recording(self, key: str) -> str | None:
+        return next((digest for tier in self._tiers() if (digest := tier.recording(key))), None)
+
+    def _tiers(self) -> Sequence[Tier]:
+        return [self.host] if self.device is None else [self.device.tier, self.host]
 
 
 def build_tiers(
@@ -84,15 +97,16 @@ def build_tiers(
     if shared is not None:
         float16 = settings.shared_dtype == FLOAT16
         shared_tier = SharedTier(shared, descriptor, observer=metrics, transferred=transferred, float16=float16)
+    use = VoiceUse(metrics, target_hit_rate=settings.target_hit_rate_percent / 100)
     cache = TieredFeatureCache(
         descriptor,
         dispatcher,
         memory=MemoryTiers(host, None if device is None else device.tier),
         shared=shared_tier,
-        use=VoiceUse(metrics, target_hit_rate=settings.target_hit_rate_percent / 100),
+        use=use,
         observer=metrics,
     )
-    return FeatureTiers(cache, host, device)
+    return FeatureTiers(cache, use, host, device)
 
 
 def _report(tier: Tier) -> Mapping[str, object]:

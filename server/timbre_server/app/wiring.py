@@ -12,6 +12,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
+from timbre_contract.api import WARM_UP_FIELD, WarmUpOutcome
 from timbre_server.api.application import DEFAULT_TENANT, ApiOptions, Services, create_api
 from timbre_server.app.observers import QueueObserver
 from timbre_server.app.registries import Registry, build_registry
@@ -81,7 +82,9 @@ class Parts:
 
     def cache_report(self) -> Mapping[str, object]:
         """What the voice cache holds and how fresh it is."""
-        return {**self.tiers.report(), **self.registry.report()}
+        # A server that runs alone has nothing to load.
+        outcome = WarmUpOutcome.COMPLETED if self.warm_up is None else self.warm_up.outcome
+        return {**self.tiers.report(), **self.registry.report(), WARM_UP_FIELD: outcome}
 
     def health(self) -> str | None:
         """None while all is well, else why only a restart helps."""

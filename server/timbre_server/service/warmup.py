@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from timbre_contract.api import WarmUpOutcome
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import FeatureName, FeatureSource, Heat, VoiceName, VoiceStore
 from timbre_server.telemetry.log import get_logger
@@ -39,6 +40,7 @@ class WarmUp:
         self._voices = voices
         self._listed = listed
         self._deadline_seconds = deadline_seconds
+        self.outcome = WarmUpOutcome.RUNNING
 
     async def run(self, tell: Callable[[str], None]) -> int:
         """How many voices were loaded; ``tell`` gets the reason for the wait whenever it changes.  Raises nothing."""
@@ -47,10 +49,13 @@ class WarmUp:
             async with asyncio.timeout(self._deadline_seconds):
                 await self._load(tell)
         except TimeoutError:
+            self.outcome = WarmUpOutcome.CUT_OFF
             _log.warning("warm-up ended by its deadline", extra={"fields": {"voices": self._loaded}})
         except StoreUnavailable as error:
+            self.outcome = WarmUpOutcome.NO_STORE
             _log.warning("warm-up without the store: %s", error.message, extra={"fields": {"voices": self._loaded}})
         else:
+            self.outcome = WarmUpOutcome.COMPLETED
             _log.info("warm-up done", extra={"fields": {"voices": self._loaded}})
         return self._loaded
 

@@ -93,6 +93,11 @@ class Tier:
         """Whether a look-up would hit now; counts and marks nothing."""
         return key in self._entries
 
+    def recording(self, key: str) -> str | None:
+        """Digest of the recording under that key, None if a look-up would miss; counts and marks nothing."""
+        entry = self._entries.get(key)
+        return None if entry is None else entry.digest
+
     def adopted(self, key: str) -> bool:
         """Makes a one-off entry a regular one; whether it was one-off until now."""
         entry = self._entries.get(key)

@@ -1,13 +1,14 @@
-"""How well do the tiers serve the look-ups of this pod, and how much memory would serve them as well as is wanted?"""
+"""How well do the tiers serve the look-ups of this pod, which voices are asked for, and how much memory would be enough?"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from timbre_server.domain.voice import Features, feature_bytes
 from timbre_server.voicecache.lookups import HitWindow
+from timbre_server.voicecache.popularity import Popularity
 from timbre_server.voicecache.working_set import WorkingSet
 
 
@@ -18,7 +19,7 @@ class UseObserver(Protocol):
 
 
 class VoiceUse:
-    """Look-ups of the last minutes, and the working set; lives on one event loop."""
+    """Look-ups of the last minutes, the working set and the popularity of voices; lives on one event loop."""
 
     def __init__(
         self, observer: UseObserver, *, target_hit_rate: float = 0.8, clock: Callable[[], float] = time.monotonic
@@ -26,6 +27,7 @@ class VoiceUse:
         """``target_hit_rate``: 0 to 1; ``clock`` gives seconds and never goes back."""
         self._window = HitWindow()
         self._working_set = WorkingSet()
+        self._popularity = Popularity()
         self._clock = clock
         observer.watch_voice_use(
             lambda: self._window.ratio(clock()), lambda: self._working_set.working_set_bytes(target_hit_rate)
@@ -37,3 +39,8 @@ class VoiceUse:
         self._window.count(hit=not extracted, now=now)
         if not one_off:
             self._working_set.used(key, feature_bytes(features), now)
+            self._popularity.used(key, now)
+
+    def hottest(self) -> Iterator[tuple[str, float]]:
+        """Keys of voices with their uses of late, the hottest first, whether they are still held or not."""
+        return self._popularity.hottest(self._clock())

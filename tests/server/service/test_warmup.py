@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.virtual_time import in_virtual_time
+from timbre_contract.api import WarmUpOutcome
 from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import FeatureName, VoiceName
@@ -73,7 +74,9 @@ def a_warmup(store: InMemoryVoiceStore, shelf: Shelf, heat: Popularity | None, *
 async def test_the_hottest_voices_are_loaded_hottest_first() -> None:
     shelf = Shelf(digest_of("a"), digest_of("b"))
     warmup = a_warmup(await a_store("a", "b", "c"), shelf, Popularity("b", "a", "c"), voices=2)
+    assert warmup.outcome == WarmUpOutcome.RUNNING
     assert await warmup.run(lambda _: None) == 2
+    assert warmup.outcome == WarmUpOutcome.COMPLETED
     assert shelf.wanted == [FeatureName(digest_of(name), f"says {name}") for name in "ba"]
 
 
@@ -124,11 +127,14 @@ async def test_the_deadline_ends_it_with_what_it_has() -> None:
     warmup = a_warmup(await a_store(*names), shelf, Popularity(*names), voices=40, deadline_seconds=10.0)
     assert await warmup.run(lambda _: None) == 32
     assert asyncio.get_running_loop().time() == 10.0
+    assert warmup.outcome == WarmUpOutcome.CUT_OFF
 
 
 @in_virtual_time
 async def test_a_store_that_is_away_keeps_nobody_from_getting_ready() -> None:
-    assert await a_warmup(await a_store("a"), Shelf(), Popularity("a", away=True)).run(lambda _: None) == 0
+    warmup = a_warmup(await a_store("a"), Shelf(), Popularity("a", away=True))
+    assert await warmup.run(lambda _: None) == 0
+    assert warmup.outcome == WarmUpOutcome.NO_STORE
 
 
 @pytest.mark.parametrize(("heat", "voices"), [(None, 15), (Popularity("a"), 0)])
