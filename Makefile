@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SOURCES := server operator tests benchmarks examples scripts
 
-.PHONY: help setup redis lock format check test serve demo demo-server demo-fleet test-redis test-torch bench render generate clean
+.PHONY: help setup redis cluster-tools lock format check test serve demo demo-server demo-fleet test-redis test-torch bench render generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -35,7 +35,10 @@ check: .venv/.dev ## lint, layers, types, generated files
 redis: ## install redis-server where it is missing (it asks first)
 	@scripts/install_redis.sh
 
-test: .venv/.dev redis ## run all tests (they need no GPU, no cluster and no network)
+cluster-tools: .venv/.dev ## build a real Kubernetes control plane for the tests, once per machine (5 to 9 minutes)
+	@scripts/cluster_tools.sh
+
+test: .venv/.dev redis cluster-tools ## run all tests (they need no GPU and no cluster; they bring their own API server)
 	@$(PY) -m pytest $(ARGS)
 
 test-redis: .venv/.dev redis ## run the stores' tests on another server: REDIS_SERVER=/path/to/valkey-server
