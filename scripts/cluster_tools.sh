@@ -16,6 +16,7 @@ declare -A package=(
   [kube-apiserver]=k8s.io/kubernetes/cmd/kube-apiserver [kube-controller-manager]=k8s.io/kubernetes/cmd/kube-controller-manager
   [kubectl]=k8s.io/kubernetes/cmd/kubectl [kubelet]=k8s.io/kubernetes/cmd/kubelet
   [kube-scheduler]=k8s.io/kubernetes/cmd/kube-scheduler [kube-proxy]=k8s.io/kubernetes/cmd/kube-proxy
+  [coredns]=./coredns [pause]=./pause # what runs in pods of a node; their module is the folder node/
 )
 declare -A manifests=( # in which module, and where
   [keda]=github.com/kedacore/keda/v2:config/crd/bases
@@ -24,7 +25,7 @@ declare -A manifests=( # in which module, and where
 wanted=(etcd kube-apiserver kube-controller-manager kubectl helm crds prometheus)
 
 cache=${TIMBRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/timbre}/cluster-tools
-key=$({ cat go.mod go.sum crds/go.mod crds/go.sum && echo "$flags ${package[*]} $(uname -sm)"; } | sha256sum)
+key=$({ cat go.mod go.sum crds/go.mod crds/go.sum node/go.mod node/go.sum node/*/main.go && echo "$flags ${package[*]} $(uname -sm)"; } | sha256sum)
 folder=$cache/${key:0:16}
 began=$SECONDS
 
@@ -67,7 +68,8 @@ find_go() {
 }
 
 build() { # TOOL: a line every 15 seconds says how far it is
-  local tool=$1 since=$SECONDS compiled=0 next=15 status line
+  local tool=$1 since=$SECONDS compiled=0 next=15 module=. status line
+  [[ "${package[$tool]}" != ./* ]] || module=node
   say "building $tool"
   while true; do
     if read -r -t 1 line; then
@@ -86,7 +88,7 @@ build() { # TOOL: a line every 15 seconds says how far it is
     fi
   done < <(
     # Two at once: the largest packages take 1 GB of memory each.
-    CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" "$go" build -v -p 2 -ldflags "$flags" \
+    CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" "$go" -C "$module" build -v -p 2 -ldflags "$flags" \
       -o "$work/$tool" "${package[$tool]}" 2>&1 && echo "status 0" || echo "status 1"
   )
   ((status == 0)) || { say "building $tool failed"; exit 1; }
