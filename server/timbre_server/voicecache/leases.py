@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 
 from timbre_server.domain.voice import Features
-from timbre_server.voicecache.sieve import Queued
+from timbre_server.sieve import Queued
 
 Callback = Callable[[], None]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from timbre_server.sieve import SieveQueue
 from timbre_server.voicecache.leases import Entry
-from timbre_server.voicecache.sieve import SieveQueue
 
 ONE_OFF_PERCENT: Final = 2
 """Share of the capacity that one-off entries keep while regulars want more: enough for those who send the same recording with

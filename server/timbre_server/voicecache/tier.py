@@ -10,10 +10,10 @@ from threading import Lock
 from typing import Final, Protocol
 
 from timbre_server.domain.voice import Features
+from timbre_server.sieve import MAX_MARKS
 from timbre_server.voicecache.ghosts import GhostHits, Ghosts
 from timbre_server.voicecache.leases import Callback, Entry, Lease, Leavers, lease_on
 from timbre_server.voicecache.order import EvictionOrder
-from timbre_server.voicecache.sieve import MAX_MARKS
 from timbre_server.voicecache.storage import FeatureStorage, StorageFull
 
 __all__ = ["CAPACITY", "ERASED", "GhostHits", "Lease", "Tier", "TierObserver"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timbre_server.voicecache.sieve import MAX_MARKS, Queued, SieveQueue
+from timbre_server.sieve import MAX_MARKS, Queued, SieveQueue
 
 
 def a_queue(*marks: int) -> tuple[SieveQueue[Queued], list[Queued]]:
