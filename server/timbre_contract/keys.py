@@ -5,7 +5,7 @@ one.  *Ephemeral* keys have a short one, and losing them early is harmless by de
 
 What one script touches must lie in one slot of a Redis Cluster.  So the registry and the log of a service carry its scope
 as the hash tag, and everything about the features of a recording carries the recording's digest: a service with a million
-voices is spread over all slots.
+voices is spread over all slots.  Finished speech carries its own key, as one voice may have said a million things.
 
 Tenants and ids come from outside: what could pass for the border of a part is escaped, so that no name reaches into the
 keys of another tenant (``a:b`` with ``c`` is not ``a`` with ``b:c``).
@@ -67,6 +67,11 @@ class ServiceKeys:
         """Sorted set: names of pods by when they were last seen, in milliseconds of Redis' clock."""
         return self._registry + "pods"
 
+    def results(self, digest: str) -> str:
+        """Sorted set: keys of the speech of a recording by when it ends, in milliseconds of Redis' clock: an erasure finds
+        by it what has to go, so nothing may evict it.  It goes with the voice."""
+        return f"{VERSION_PREFIX}results:{self._scope}:{{{digest}}}"
+
     # Not stored at all.
 
     def whisper(self) -> str:
@@ -83,6 +88,10 @@ class ServiceKeys:
         """Hash: feature key -> blob, for every encoder that has seen the recording."""
         return f"{VERSION_PREFIX}features:{self._scope}:{{{digest}}}"
 
+    def result(self, key: str) -> str:
+        """String: finished speech."""
+        return f"{VERSION_PREFIX}result:{self._scope}:{{{key}}}"
+
     # Ephemeral: a short life time.
 
     def lease(self, digest: str) -> str:
@@ -92,3 +101,7 @@ class ServiceKeys:
     def failure(self, digest: str, key: str) -> str:
         """String: why the extraction failed a moment ago, as JSON."""
         return f"{VERSION_PREFIX}failure:{self._scope}:{{{digest}}}:{key}"
+
+    def result_lease(self, key: str) -> str:
+        """Hash: token of the pod that makes the speech, and whether others wait for it."""
+        return f"{VERSION_PREFIX}result_lease:{self._scope}:{{{key}}}"

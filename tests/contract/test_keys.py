@@ -25,6 +25,9 @@ GOLDEN: dict[str, Callable[[ServiceKeys], str]] = {
     "timbre:1:features:prod.narrator:{d19e57}": lambda keys: keys.features("d19e57"),
     "timbre:1:lease:prod.narrator:{d19e57}": lambda keys: keys.lease("d19e57"),
     "timbre:1:failure:prod.narrator:{d19e57}:fkey": lambda keys: keys.failure("d19e57", "fkey"),
+    "timbre:1:results:prod.narrator:{d19e57}": lambda keys: keys.results("d19e57"),
+    "timbre:1:result:prod.narrator:{5a1d}": lambda keys: keys.result("5a1d"),
+    "timbre:1:result_lease:prod.narrator:{5a1d}": lambda keys: keys.result_lease("5a1d"),
 }
 
 NAMES = st.text(st.characters(codec="utf-8") | st.sampled_from(":{}%"), max_size=6)
@@ -70,6 +73,12 @@ def test_all_about_a_recording_lies_in_one_slot(digest: str, key: str) -> None:
     }
 
 
+@given(key=st.from_regex(r"[0-9a-f]{1,64}", fullmatch=True))
+def test_speech_and_the_right_to_make_it_lie_in_one_slot(key: str) -> None:
+    keys = ServiceKeys("a.b")
+    assert {_slot_tag(keys.result(key)), _slot_tag(keys.result_lease(key))} == {key}
+
+
 @given(one=st.tuples(NAMES, NAMES), other=st.tuples(NAMES, NAMES))
 def test_two_voices_never_share_a_key(one: tuple[str, str], other: tuple[str, str]) -> None:
     keys = ServiceKeys("a")
@@ -92,4 +101,13 @@ def test_equal_names_in_two_scopes_never_meet(one: str, other: str, tenant: str,
 
 def _all_keys(scope: str, tenant: str, voice_id: str) -> list[str]:
     keys = ServiceKeys(scope)
-    return [keys.voice(tenant, voice_id), keys.changes(), keys.whisper(), keys.features("d1"), keys.lease("d1")]
+    return [
+        keys.voice(tenant, voice_id),
+        keys.changes(),
+        keys.whisper(),
+        keys.features("d1"),
+        keys.lease("d1"),
+        keys.result("k1"),
+        keys.results("d1"),
+        keys.result_lease("k1"),
+    ]

@@ -1,10 +1,16 @@
-"""What do the places promise that keep finished speech?"""
+"""What do the places promise that keep finished speech, and those that make it only once?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
 
-from timbre_server.domain.speech import SpeechParameters
+from timbre_server.domain.pcm import Samples
+from timbre_server.domain.speech import AudioFormat, SpeechParameters
+from timbre_server.ports.dispatch import RowTimings
+from timbre_server.ports.features import Blob, Granted, Held, Taken
 
 
 @dataclass(frozen=True)
@@ -28,3 +34,201 @@ class Saying:
     text: str
     parameters: SpeechParameters
     """As the engine was found to agree to them, but ``speed`` for the whole of request, engine and stretch."""
+
+
+class Outcome(StrEnum):
+    """Where speech came from; the words of ``X-Cache``."""
+
+    HIT = "hit"
+    MISS = "miss"
+    COALESCED = "coalesced"
+    """Made for somebody else who asked for it at the same time, here or on another pod."""
+    BYPASS = "bypass"
+    """Nobody looked whether it was there."""
+
+
+@dataclass(frozen=True)
+class CacheWish:
+    """What a request allows: the directives of its ``Cache-Control``."""
+
+    keep: bool = True
+    """Not ``no-store``."""
+    reuse: bool = True
+    """Not ``no-cache``: what is there may be heard instead of a new take."""
+    only_kept: bool = False
+    """``only-if-cached``."""
+    max_age_seconds: float | None = None
+    """``max-age``: what is older counts as not there."""
+
+
+@dataclass
+class SpeechTimings:
+    """Where the time went, in seconds; grows while the speech is read."""
+
+    voice_seconds: float = 0.0
+    """Until the voice's features were there."""
+    row: RowTimings = field(default_factory=RowTimings)
+
+
+class Speaking(Protocol):
+    """Speech that is being made, its first samples there; read ``samples`` once and then ``aclose``."""
+
+    @property
+    def sample_rate_hz(self) -> int: ...
+
+    @property
+    def voice_source(self) -> str:
+        """The word of ``X-Voice-Cache``; empty where no voice was needed."""
+        ...
+
+    @property
+    def timings(self) -> SpeechTimings: ...
+
+    def samples(self) -> AsyncIterator[Samples]:
+        """All samples, in order, as they come; float32, shape [n], n > 0.  Raises: EngineError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Drops whatever has not been spoken yet, at once.  Idempotent."""
+        ...
+
+
+class Take(Speaking, Protocol):
+    """Speech for one listener, perhaps heard by others too and kept: always from its beginning."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+    @property
+    def id(self) -> str:
+        """Tells this take of a text from all others; empty if nobody but this listener ever gets it."""
+        ...
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Since it was made; None if it is made for this request or another one that runs."""
+        ...
+
+    def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:
+        """The file in pieces, if it is at hand in that format and whole."""
+        ...
+
+    def keep_encoded(self, audio_format: AudioFormat, file: bytes) -> None:
+        """The whole file, for those who ask for this take in this format."""
+        ...
+
+
+Make = Callable[[], Awaitable["Making"]]
+"""Makes speech, if nobody else does."""
+
+
+class Making(Speaking, Protocol):
+    """Speech that is made to be kept."""
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether it is of the very recording that the ``Saying`` names; else it must not be kept under its name."""
+        ...
+
+
+class Results(Protocol):
+    """Finished speech, from the nearest place that has it, else made once for the whole fleet."""
+
+    @property
+    def erasures(self) -> int:
+        """How many erasures this pod has seen: a point in their order."""
+        ...
+
+    def at_hand(self, saying: Saying, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
+        """What this process can answer at once, whole and in that format."""
+        ...
+
+    async def obtain(self, saying: Saying, make: Make, wish: CacheWish, *, erasures: int) -> Take:
+        """The speech, once it has begun; ``make`` is called at most once, and only if it must be made here.
+
+        All who ask for the same share one synthesis, which goes on when the one who set it off leaves and ends when
+        nobody is left.  ``erasures`` is the count as it was before the caller learnt of the voice: if its recording was
+        erased since, nothing is kept.
+
+        Raises:
+            NotKept: the wish is for kept speech only, and there is none.
+            whatever ``make`` raises.
+        """
+        ...
+
+    def forget(self, digest: str) -> None:
+        """Drops this pod's copies of all speech of a recording; who listens now hears it to its end."""
+        ...
+
+    async def erase(self, digest: str) -> int:
+        """Removes all speech of a recording from this pod, as ``forget``, and from where it is shared; how many there.
+
+        Raises:
+            StoreUnavailable: this pod's copies are gone, the shared ones may not be.
+        """
+        ...
+
+    async def unused(self, digest: str) -> None:
+        """Returns when nobody listens any more to speech of that recording that was forgotten."""
+        ...
+
+
+class ResultName(NamedTuple):
+    """Under what finished speech is shared."""
+
+    key: str
+    """64 hex digits over all that changes the waveform."""
+    digest: str
+    """Of the recording that speaks, so that its erasure finds the speech; empty for a built-in voice."""
+
+
+class Standing(StrEnum):
+    """What has become of a lease."""
+
+    LOST = "lost"
+    OURS = "ours"
+    AWAITED = "awaited"
+    """Ours, and other pods wait for what comes of it."""
+
+
+class SharedResults(Protocol):
+    """Finished speech as bytes that all pods see, and the right to make it.
+
+    A cache: everything in it may vanish at any time.  What is there ends by itself after a fixed time, however often it
+    is heard.  Every method raises ``StoreUnavailable`` when the place cannot be reached within its budget.
+    """
+
+    async def get(self, name: ResultName) -> Blob | None:
+        """The blob, or None."""
+        ...
+
+    async def claim(self, name: ResultName) -> Held | Granted | Taken:
+        """The blob, or the right to make it, or who else has that right and from now on knows that somebody waits."""
+        ...
+
+    async def renew(self, name: ResultName, token: str) -> Standing:
+        """Prolongs a lease, and tells whether others wait."""
+        ...
+
+    async def publish(self, name: ResultName, blob: bytes, token: str | None) -> bool:
+        """Stores the blob, ends the lease and wakes those who wait; False if the lease was lost, and nothing stored.
+
+        Without a token it is stored whatever is there: a new take replaces the old one.
+        """
+        ...
+
+    async def abandon(self, name: ResultName, token: str) -> None:
+        """Ends the lease without a result and wakes those who wait."""
+        ...
+
+    async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
+        """Returns when a claim on that name was resolved anywhere, or when the time is up."""
+        ...
+
+    async def erase(self, digest: str) -> int:
+        """Removes all blobs of a recording and their leases, so that what is made now cannot be published; how many blobs."""
+        ...
+
+    async def close(self) -> None:
+        """Gives back what it holds.  Idempotent."""
+        ...

