@@ -52,6 +52,19 @@ class RedisFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trend:
+    """The last minute beside the five minutes before it: tells why the load changes."""
+
+    hit_rate_percent: int | None = None
+    """Of the last minute; None without look-ups."""
+    hit_rate_before_percent: int | None = None
+    synthesis_before_seconds: float = 0.0
+    """Engine seconds demanded per second, for speech."""
+    extraction_before_seconds: float = 0.0
+    """The same for extractions."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Load:
     """What a service was asked to do lately, over all of its pods."""
 
@@ -64,6 +77,7 @@ class Load:
     """Voice look-ups of five minutes that needed no extraction; None without look-ups."""
     extraction_seconds: float = 0.0
     """The part of ``work_seconds`` that extractions are."""
+    trend: Trend = Trend()
     silent_pods: tuple[str, ...] = ()
     """Pods that could not be scraped for three periods; while there are some the totals are held."""
     held: bool = False
@@ -139,6 +153,8 @@ class PodSample:
     held: tuple[VoiceHeat, ...] = ()
     """Its hottest voices, at most 64."""
     ready: bool = True
+    warm: bool = True
+    """False where it serves although its warm-up was cut off."""
 
 
 METRICS_API_DISABLED: Final = "the chart was installed with metricsApi.enabled=false"

@@ -34,6 +34,7 @@ CONFIG_CHECKSUM_ANNOTATION: Final = f"{GROUP}/config-checksum"
 
 QUEUE_DEPTH_SERIES: Final = "timbre_queue_depth"
 WORK_SECONDS_SERIES: Final = "timbre_work_seconds"
+WORKING_SET_SERIES: Final = "timbre_voice_working_set_bytes"
 
 
 def series_path(namespace: str, name: str, series: str) -> str:
