@@ -99,6 +99,8 @@ def _container(inputs: Inputs, redis: RedisAccess) -> Manifest:
         "readinessProbe": {**_probe(api.READY_PATH), "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 2},
         # A minute of silence: only a restart helps then.  It never depends on Redis or on the load.
         "livenessProbe": {**_probe(api.LIVE_PATH), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6},
+        # The end of the log is the termination message: status tells why a pod ended without anybody reading logs.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }
 

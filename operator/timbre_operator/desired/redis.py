@@ -145,6 +145,7 @@ def _container(inputs: Inputs, managed: ManagedRedis) -> Manifest:
         "ports": [{"name": "redis", "containerPort": REDIS_PORT}],
         "resources": {"requests": {"cpu": "100m", "memory": memory}, "limits": {"memory": memory}},
         "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         # Reading 4 GB of append-only file takes about a minute; ten are for slow disks.
         "startupProbe": {**probe, "failureThreshold": 120},
         "readinessProbe": {**probe, "failureThreshold": 2},

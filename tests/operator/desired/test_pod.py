@@ -38,6 +38,10 @@ def test_kubernetes_waits_longer_than_the_server_drains() -> None:
     assert pod["terminationGracePeriodSeconds"] == 103
 
 
+def test_the_end_of_the_log_says_why_a_pod_ended() -> None:
+    assert container_of(server_pod(a_service()))["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
 def test_a_pod_is_restricted() -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted"""
     template = server_pod(a_service())

@@ -1,0 +1,31 @@
+"""Do the pods have the voices that they are asked for?"""
+
+from __future__ import annotations
+
+from timbre_operator.observed import Observed
+from timbre_operator.status.finding import Verdict
+
+
+def cache_warm(observed: Observed, *, serving: int) -> Verdict:
+    """The condition CacheWarm; ``serving`` pods are asked for voices now."""
+    load, spec = observed.load, observed.service.spec
+    target = spec.autoscaling.targets.hit_rate_percent
+    if load is None or not serving:
+        return Verdict("Unknown", "NotMeasured", "no pod was asked about its voices yet")
+    if load.cold_pods:
+        return Verdict(
+            "False",
+            "WarmUpCutShort",
+            f"{', '.join(load.cold_pods)} had not loaded all of its voices in spec.voiceCache.warmup.deadline"
+            f" {spec.voice_cache.warmup.deadline}; raise it, or lower spec.voiceCache.warmup.voices",
+        )
+    if load.hit_rate_percent is None:
+        return Verdict("True", "NoTraffic", "the pods have loaded their voices, and nobody asks for one")
+    if load.hit_rate_percent < target:
+        return Verdict(
+            "False",
+            "HitRateLow",
+            f"less than {target} % of the voices are found without extraction, each other one costs seconds of engine"
+            " time; give Redis more memory where it evicts, and enrol voices that are sent with requests",
+        )
+    return Verdict("True", "HitRateReached", f"at least {target} % of the voices are found without extraction")

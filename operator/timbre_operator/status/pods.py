@@ -1,0 +1,150 @@
+"""What do kubelet, scheduler and API say about each pod?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from timbre_contract import labels
+from timbre_operator.observed import Manifest, Observed
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a container ended."""
+
+    reason: str
+    """As kubelet calls it: Error, OOMKilled, Completed, ..."""
+    exit_code: int
+    words: str
+    """Termination message: its last lines."""
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a pod."""
+
+    name: str
+    image: str
+    memory_limit: str
+    ready: bool
+    started: bool
+    running: bool
+    restarts: int
+    waiting: str
+    """Why it does not run; empty where it does."""
+    waiting_words: str
+    ending: Ending | None
+    """The last one, of this run or the one before."""
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning among the events of a pod."""
+
+    reason: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Pod:
+    """One pod that is not leaving."""
+
+    name: str
+    node: str
+    phase: str
+    reason: str
+    """Of the pod as a whole: Evicted, UnexpectedAdmissionError, ..."""
+    words: str
+    unscheduled: str | None
+    """The scheduler's words; None where a node was found."""
+    containers: tuple[Container, ...]
+    """Those that prepare first."""
+    warnings: tuple[Warned, ...]
+    """Newest first."""
+
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        return f"pod {self.name} on node {self.node}" if self.node else f"pod {self.name}"
+
+
+def pods_of(observed: Observed, component: str) -> tuple[Pod, ...]:
+    """Newest first; those that were deleted and are on their way do not count."""
+    wanted = labels.selector(observed.service.name, component)
+    found = [
+        manifest
+        for manifest in observed.pods
+        if wanted.items() <= (manifest["metadata"].get("labels") or {}).items()
+        and not manifest["metadata"].get("deletionTimestamp")
+    ]
+    by_name = sorted(found, key=lambda manifest: str(manifest["metadata"]["name"]))
+    newest = sorted(by_name, key=lambda manifest: str(manifest["metadata"].get("creationTimestamp")), reverse=True)
+    return tuple(_pod(manifest, observed) for manifest in newest)
+
+
+def conditions_of(manifest: Manifest) -> Mapping[str, Mapping[str, Any]]:
+    """Its conditions by their type."""
+    return {str(item["type"]): item for item in (manifest.get("status") or {}).get("conditions") or ()}
+
+
+def moment(text: object) -> datetime | None:
+    """A time as the API writes it; None where there is none."""
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
+
+
+def warnings_about(observed: Observed, kind: str, name: str) -> Iterator[Warned]:
+    """Newest first."""
+    for event in observed.events:
+        about = event.get("involvedObject") or event.get("regarding") or {}
+        if (about.get("kind"), about.get("name")) == (kind, name):
+            yield Warned(str(event.get("reason", "")), str(event.get("message") or event.get("note") or ""))
+
+
+def _pod(manifest: Manifest, observed: Observed) -> Pod:
+    status, spec = manifest.get("status") or {}, manifest.get("spec") or {}
+    name = str(manifest["metadata"]["name"])
+    scheduled = conditions_of(manifest).get("PodScheduled") or {}
+    specs = {item["name"]: item for item in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))}
+    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    return Pod(
+        name=name,
+        node=str(spec.get("nodeName") or ""),
+        phase=str(status.get("phase") or "Pending"),
+        reason=str(status.get("reason") or ""),
+        words=str(status.get("message") or ""),
+        unscheduled=str(scheduled.get("message") or "") if scheduled.get("status") == "False" else None,
+        containers=tuple(_container(item, specs.get(item["name"]) or {}) for item in statuses),
+        warnings=tuple(warnings_about(observed, "Pod", name)),
+    )
+
+
+def _container(status: Mapping[str, Any], spec: Mapping[str, Any]) -> Container:
+    state, last = status.get("state") or {}, status.get("lastState") or {}
+    waiting = state.get("waiting") or {}
+    ended = state.get("terminated") or last.get("terminated")
+    return Container(
+        name=str(status["name"]),
+        # As it was asked for: the status may show a digest.
+        image=str(spec.get("image") or status.get("image") or ""),
+        memory_limit=str(((spec.get("resources") or {}).get("limits") or {}).get("memory") or ""),
+        ready=bool(status.get("ready")),
+        started=bool(status.get("started")),
+        running="running" in state,
+        restarts=int(status.get("restartCount") or 0),
+        waiting=str(waiting.get("reason") or ""),
+        waiting_words=str(waiting.get("message") or ""),
+        ending=_ending(ended) if ended else None,
+    )
+
+
+def _ending(terminated: Mapping[str, Any]) -> Ending:
+    return Ending(
+        reason=str(terminated.get("reason") or ""),
+        exit_code=int(terminated.get("exitCode") or 0),
+        words=str(terminated.get("message") or ""),
+        at=moment(terminated.get("finishedAt")),
+    )

@@ -1,0 +1,119 @@
+"""What did the API server refuse, us or the controllers that make our pods?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from timbre_contract import labels
+from timbre_operator.observed import Failure, Manifest, Observed, controller_uid
+from timbre_operator.status.finding import Finding, quoted
+from timbre_operator.status.pods import conditions_of, warnings_about
+from timbre_operator.voiceservice.names import CHILD_SUFFIXES, REDIS_SUFFIX
+
+_RIGHT: Final = re.compile(r'cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?')
+"""As the RBAC authorizer says it."""
+_QUOTA: Final = re.compile(r"(?:exceeded|failed) quota: ([^,: ]+)")
+_PASSING: Final = {"Unavailable", "Conflict", "Timeout", "TooManyRequests", "InternalError", "ServiceUnavailable"}
+"""Reasons that heal by themselves."""
+DAMAGED: Final = "Damaged"
+"""Reason of a failure that the operator found itself; its message says what helps."""
+_NOT_CHILDREN: Final = {"PersistentVolumeClaim", "Pod", "ReplicaSet"}
+"""Kinds whose names we do not choose."""
+
+
+def name_taken(observed: Observed) -> Finding | None:
+    """An object that is called as a child and is somebody else's."""
+    names = {observed.service.name + suffix for suffix in CHILD_SUFFIXES}
+    for manifest in observed.found:
+        taken = manifest["metadata"]["name"] in names and manifest["kind"] not in _NOT_CHILDREN
+        if taken and controller_uid(manifest) != observed.service.metadata.uid:
+            return Finding("NameTaken", _taken(manifest, observed))
+    return None
+
+
+def refused(observed: Observed) -> Finding | None:
+    """What we tried and may not, or cannot; whatever heals by itself is told last."""
+    failures = sorted(observed.failures, key=lambda failure: failure.reason in _PASSING)
+    return _refusal(failures[0], observed) if failures else None
+
+
+def pods_refused(observed: Observed) -> Finding | None:
+    """The controllers may not make our pods."""
+    for kind, name, words in _controllers_words(observed):
+        if finding := _admission(words):
+            return finding
+        return Finding("PodsRefused", f"{kind} {name} cannot make its pods; correct spec.podTemplate: {quoted(words)}")
+    return None
+
+
+def _refusal(failure: Failure, observed: Observed) -> Finding:
+    what = f"{failure.kind} {failure.name}".strip()
+    if right := _RIGHT.search(failure.message):
+        verb, resource, group, namespace = right.groups()
+        where = f" in namespace {namespace}" if namespace else ""
+        return Finding(
+            "RightMissing",
+            f"the operator may not {verb} {resource}{f'.{group}' if group else ''}{where}; upgrade its chart, whose roles"
+            " grant this, or grant it to the operator's ServiceAccount",
+        )
+    if finding := _admission(failure.message):
+        return finding
+    if failure.reason == "Invalid":
+        field = "spec.podTemplate" if observed.service.spec.pod_template else "the spec"
+        return Finding("ObjectInvalid", f"{what} cannot be as {field} makes it; correct it: {quoted(failure.message)}")
+    if failure.reason == DAMAGED:
+        return Finding("ObjectDamaged", failure.message)
+    if failure.reason in _PASSING:
+        return Finding(
+            "APIServerUnavailable", f"{what} could not be written and will be tried again: {quoted(failure.message)}"
+        )
+    return Finding(
+        f"Apply{failure.reason}" if failure.reason.isalpha() else "ApplyFailed",
+        f"{what} is refused; do what the API server asks for: {quoted(failure.message)}",
+    )
+
+
+def _admission(words: str) -> Finding | None:
+    """Quotas, security standards, limits and webhooks, for whoever they stop."""
+    if quota := _QUOTA.search(words):
+        return Finding(
+            "QuotaExceeded",
+            f"quota {quota[1]} of the namespace is used up; raise it, or ask for less in spec.resources or maxReplicas:"
+            f" {quoted(words)}",
+        )
+    if "violates PodSecurity" in words:
+        return Finding(
+            "PodSecurityViolated",
+            f"the namespace allows no such pod; correct spec.podTemplate, which lifts a restriction: {quoted(words)}",
+        )
+    if "admission webhook" in words or "ValidatingAdmissionPolicy" in words:
+        return Finding(
+            "PolicyDenied",
+            f"a policy of this cluster says no; do what it asks for, or exempt the service: {quoted(words)}",
+        )
+    return None
+
+
+def _controllers_words(observed: Observed) -> Iterator[tuple[str, str, str]]:
+    """Kind, name and words of a controller of ours that is not let."""
+    deployment = observed.child("Deployment")
+    condition = conditions_of(deployment).get("ReplicaFailure") if deployment else None
+    if condition and condition.get("status") == "True":
+        yield "Deployment", observed.service.name, str(condition.get("message", ""))
+    name = f"{observed.service.name}{REDIS_SUFFIX}"
+    stateful_set = observed.child("StatefulSet", REDIS_SUFFIX)
+    if stateful_set is not None and not (stateful_set.get("status") or {}).get("replicas"):
+        for event in warnings_about(observed, "StatefulSet", name):
+            if event.reason == "FailedCreate":
+                yield "StatefulSet", name, event.words
+
+
+def _taken(manifest: Manifest, observed: Observed) -> str:
+    what = f"{manifest['kind']} {manifest['metadata']['name']}"
+    owners = manifest["metadata"].get("ownerReferences") or ()
+    before = any(owner.get("kind") == labels.KIND and owner.get("name") == observed.service.name for owner in owners)
+    if before:
+        return f"{what} belongs to a VoiceService of this name that was deleted; it is made anew once it is gone"
+    return f"{what} is not ours; rename it, or the VoiceService"

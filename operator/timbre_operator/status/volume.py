@@ -1,0 +1,69 @@
+"""Is the volume of the managed Redis there, and as large as it shall be?"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from timbre_operator.observed import Manifest, Observed
+from timbre_operator.status.finding import Finding, quoted
+from timbre_operator.status.pods import conditions_of, warnings_about
+from timbre_operator.voiceservice.measures import quantity
+from timbre_operator.voiceservice.names import REDIS_SUFFIX
+
+_RESIZE_ERRORS: Final = ("ControllerResizeError", "NodeResizeError")
+
+
+def claim_of(observed: Observed) -> Manifest | None:
+    """That of the one pod of the StatefulSet; Kubernetes made it, so nobody owns it."""
+    name = f"data-{observed.service.name}{REDIS_SUFFIX}-0"
+    for manifest in observed.found:
+        if manifest["kind"] == "PersistentVolumeClaim" and manifest["metadata"]["name"] == name:
+            return manifest
+    return None
+
+
+def claim_pending(observed: Observed) -> Finding | None:
+    """No volume comes; a claim that waits for its pod is told nothing about."""
+    claim = claim_of(observed)
+    if claim is None or (claim.get("status") or {}).get("phase") == "Bound":
+        return None
+    name = str(claim["metadata"]["name"])
+    said = list(warnings_about(observed, "PersistentVolumeClaim", name))
+    if not said:
+        return None
+    return Finding(
+        "VolumePending",
+        f"PersistentVolumeClaim {name} gets no volume; write an existing class to spec.redis.managed.storage.className"
+        f" (that means a new volume), or give the cluster a default one; it is told: {quoted(said[0].words)}",
+    )
+
+
+def not_grown(observed: Observed) -> Finding | None:
+    """The spec wants a larger volume, and the storage does not give it."""
+    refusals = [f.message for f in observed.failures if f.kind == "PersistentVolumeClaim" and "resize" in f.message]
+    claim = claim_of(observed)
+    if claim is not None and not refusals:
+        conditions = conditions_of(claim)
+        refusals = [str(conditions[kind].get("message", "")) for kind in _RESIZE_ERRORS if kind in conditions]
+        refusals += [""] if "Infeasible" in str((claim.get("status") or {}).get("allocatedResourceStatuses")) else []
+    if not refusals:
+        return None
+    has = f" (it has {_capacity(claim)})" if _capacity(claim) else ""
+    return Finding(
+        "VolumeNotGrown",
+        f"the volume of Redis cannot grow{has}; export the voices, and import them into a service whose storage class"
+        f" has allowVolumeExpansion; it is told: {quoted(refusals[0])}",
+    )
+
+
+def growing(observed: Observed) -> bool:
+    """Whether a larger volume was asked for and is not there yet."""
+    claim = claim_of(observed)
+    if claim is None or not _capacity(claim):
+        return False
+    return quantity(str(claim["spec"]["resources"]["requests"]["storage"])) > quantity(_capacity(claim))
+
+
+def _capacity(claim: Manifest | None) -> str:
+    status: Any = (claim or {}).get("status") or {}
+    return str((status.get("capacity") or {}).get("storage") or "")
