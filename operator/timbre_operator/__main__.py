@@ -1,8 +1,9 @@
-"""The operator's command line: what would be applied, what is the CRD, which rights are needed, which version is this?"""
+"""The operator's command line: run it, or say what would be applied, what the CRD is, which rights it needs."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import sys
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from timbre_contract import labels
+from timbre_operator.app.flags import add_flags, settings_of
 from timbre_operator.desired import Inputs, OptionalKind, RedisPasswords, build_children
-from timbre_operator.errors import InvalidManifest
+from timbre_operator.errors import InvalidManifest, InvalidSetting
 from timbre_operator.rights import NAME, build_rbac
 from timbre_operator.settings import default_release
 from timbre_operator.voiceservice import build_crd, from_manifest
@@ -31,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _render(arguments.file, set(arguments.without))
         case "crd":
             sys.stdout.write(to_yaml([build_crd()]))
+        case "run":
+            return _run(arguments)
         case "rbac":
             sys.stdout.write(to_yaml(_rbac(arguments)))
         case "version":
@@ -58,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="pretend that the cluster lacks this kind",
     )
     commands.add_parser("crd", help="print the CRD of VoiceService")
+    add_flags(commands.add_parser("run", help="run the operator, until SIGTERM"))
     _add_rbac(commands.add_parser("rbac", help="print the roles that the operator needs, and their bindings"))
     commands.add_parser("version", help="print the version")
     return parser
@@ -75,6 +80,16 @@ def _add_rbac(rbac: argparse.ArgumentParser) -> None:
     rbac.add_argument("--service-account", default=NAME, metavar="NAME", help="as whom it runs")
     rbac.add_argument("--lease-name", default=NAME, metavar="NAME", help="as given to run")
     rbac.add_argument("--no-metrics-api", action="store_true", help="without what serving the metrics API takes")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        settings = settings_of(arguments, os.environ, default_release(version("timbre")))
+    except InvalidSetting as error:
+        return _failed("run", [str(error)])
+    from timbre_operator.app.running import run  # noqa: PLC0415  # kopf takes a second; nothing else needs it
+
+    return run(settings)
 
 
 def _rbac(arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -47,3 +47,7 @@ class NotFound(ClusterError):
 
 class Unavailable(ClusterError):
     """No answer, or one that says to come back later."""
+
+
+class NotLeading(ClusterError):
+    """Another operator writes, or may by now: ours has stopped."""

@@ -37,7 +37,19 @@ QUEUE_AGE: Final = MetricSpec(
 WATCH_AGE: Final = MetricSpec(
     "timbre_operator_watch_idle_seconds",
     MetricKind.GAUGE,
-    "Since when the most silent watch has had neither an event nor a bookmark, in seconds.",
+    "Since when neither an event nor a list has shown that the most silent watch misses nothing, in seconds.",
+)
+WATCH_MISSED: Final = MetricSpec(
+    "timbre_operator_watch_missed_total",
+    MetricKind.COUNTER,
+    "Changes that a list brought and a watch had not told of ten seconds later, by kind.",
+    ("kind",),
+)
+API_REQUESTS: Final = MetricSpec(
+    "timbre_operator_api_requests_total",
+    MetricKind.COUNTER,
+    "Requests to the API server by HTTP method and outcome (ok, or the reason of the refusal); watches are not counted.",
+    ("method", "outcome"),
 )
 DRIFT_CORRECTIONS: Final = MetricSpec(
     "timbre_operator_drift_corrections_total",
@@ -90,6 +102,8 @@ OPERATOR_METRICS: Final = (
     QUEUE_DEPTH,
     QUEUE_AGE,
     WATCH_AGE,
+    WATCH_MISSED,
+    API_REQUESTS,
     DRIFT_CORRECTIONS,
     SCRAPES,
     METRICS_API_REQUESTS,

@@ -63,6 +63,27 @@ async def load_configuration() -> Configuration:
     return configuration
 
 
+async def watch_session() -> tuple[str, aiohttp.ClientSession]:
+    """For watches, which are requests without end: where the API server is, and a session whose every request has a
+    token that is fresh.  Belongs to the running loop; whoever gets it closes it.
+    """
+    configuration = await load_configuration()
+    client = ApiClient(configuration)
+
+    async def authenticate(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        await client.update_params_for_auth(
+            request.headers, [], ["BearerToken"], request.url.path, request.method, None
+        )
+        return await handler(request)
+
+    connector = aiohttp.TCPConnector(limit=0, ssl=client.rest_client.ssl_context)
+    return configuration.host, aiohttp.ClientSession(
+        connector=connector, middlewares=(authenticate,), trust_env=True, headers={"User-Agent": "timbre-operator"}
+    )
+
+
 class Connection:
     """Requests to one API server; made inside a running loop, closed at the end."""
 

@@ -1,0 +1,120 @@
+"""Which adapter stands behind which port of one operator?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from timbre_operator.app.health import LEAST_STALE_SECONDS, Health
+from timbre_operator.cluster.api_cluster import ApiCluster
+from timbre_operator.cluster.connection import Connection
+from timbre_operator.cluster.lease import Lease
+from timbre_operator.cluster.lease_store import ApiLeaseStore
+from timbre_operator.metrics import Metrics
+from timbre_operator.observed import Load
+from timbre_operator.ports import ServiceKey
+from timbre_operator.reconciler.convergence import Reconciler
+from timbre_operator.reconciler.fence import FencedCluster
+from timbre_operator.reconciler.freshness import Freshness
+from timbre_operator.reconciler.live import Live
+from timbre_operator.reconciler.resync import Resync
+from timbre_operator.reconciler.work_queue import WorkQueue
+from timbre_operator.reconciler.world import Surroundings, World
+from timbre_operator.settings import OperatorSettings
+
+
+class NoLoad:
+    """Before pods are asked for their load."""
+
+    def load(self, key: ServiceKey) -> Load | None:
+        del key
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """One operator, put together and not yet running."""
+
+    settings: OperatorSettings
+    metrics: Metrics
+    live: Live
+    freshness: Freshness
+    lease: Lease
+    cluster: FencedCluster
+    surroundings: Surroundings
+    resync: Resync
+    reconciler: Reconciler
+    queue: WorkQueue[ServiceKey]
+
+    def heard(self, type_: str, manifest: Mapping[str, Any]) -> None:
+        """A watch told of an object."""
+        metadata = manifest["metadata"]
+        self.freshness.heard((manifest["kind"], metadata.get("namespace", ""), metadata["name"]))
+        if type_ == "DELETED":
+            self.live.gone(manifest)
+        else:
+            self.live.put(manifest)
+
+    def health(self, *, leading: asyncio.Event, synced: asyncio.Event) -> Health:
+        """What the probes ask."""
+        return Health(
+            idle_seconds=self.freshness.idle_seconds,
+            most_idle=self.freshness.most_idle,
+            oldest_seconds=self.queue.oldest_seconds,
+            lease_lost=lambda: leading.is_set() and not self.lease.held(),
+            synced=synced.is_set,
+            stale_seconds=max(LEAST_STALE_SECONDS, 5 * self.settings.resync_seconds),
+        )
+
+
+def build_parts(
+    settings: OperatorSettings, metrics: Metrics, connection: Connection, lease_connection: Connection
+) -> Parts:
+    """Wires them; the lease has a connection of its own, so that no crowd of requests holds a renewal up."""
+    clock = time.monotonic
+    live = Live()
+    freshness = Freshness(clock, metrics.watch_missed)
+    # Two processes never have one identity, also not two in the same pod one after the other.
+    identity = f"{settings.identity}_{uuid.uuid4().hex[:8]}"
+    store = ApiLeaseStore(lease_connection, settings.release.operator_namespace, settings.lease_name)
+    lease = Lease(store, identity)
+    cluster = FencedCluster(ApiCluster(connection, identity=settings.identity), lease.held)
+    surroundings = Surroundings()
+    world = World(
+        cluster=cluster,
+        live=live,
+        load=NoLoad(),
+        release=settings.release,
+        metrics=metrics,
+        clock=clock,
+        surroundings=surroundings,
+    )
+    reconciler = Reconciler(world)
+    queue = WorkQueue(reconciler.converge)
+    resync = Resync(
+        cluster,
+        live,
+        freshness,
+        surroundings,
+        namespaces=settings.namespaces,
+        serves_metrics=settings.metrics_api_certificate is not None,
+    )
+    metrics.watch_leadership(lease.held)
+    metrics.watch_queue(queue.depth, queue.oldest_seconds)
+    metrics.watch_cluster(lambda: len(live.services()), freshness.idle_seconds)
+    return Parts(
+        settings=settings,
+        metrics=metrics,
+        live=live,
+        freshness=freshness,
+        lease=lease,
+        cluster=cluster,
+        surroundings=surroundings,
+        resync=resync,
+        reconciler=reconciler,
+        queue=queue,
+    )

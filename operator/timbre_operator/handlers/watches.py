@@ -1,0 +1,173 @@
+"""How are all kinds watched, and watched again when something breaks?
+
+kopf is used for what is hard: watches that never end, with bookmarks, reconnects and server-side selectors.  It handles
+nothing: no finalizer, no annotation, no peering, and no scanning either, because the lists of the resync say which kinds
+there are and which may be seen.
+
+kopf runs in a thread with a loop of its own.  When it ends it cancels every task of its loop that it does not know, and in
+the main thread it takes the signals; ours have to end in their own order.  In a thread it can also be started again without
+the rest: when a watch fails for good, when a kind appears, when a right was granted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+import kopf
+
+from timbre_operator.cluster.paths import selector
+from timbre_operator.kinds import Watched
+from timbre_operator.reconciler.backoff import Backoff
+from timbre_operator.reconciler.trimming import trimmed
+
+Heard = Callable[[str, Mapping[str, Any]], None]
+"""Called in the main loop with the type of the event (empty for what a list had) and the object."""
+Session = Callable[[], Awaitable[tuple[str, aiohttp.ClientSession]]]
+"""Makes an authenticated session, and says where the API server is."""
+
+_RESTART: Final = Backoff(1.0, 30.0)
+_CALM_SECONDS: Final = 300.0
+"""A failure after so long a time is the first of a new row."""
+_LOGIN_SECONDS: Final = 5.0
+_REQUEST_SECONDS: Final = 30.0
+"""Lists of thousands of objects; watches have no end."""
+
+logger = logging.getLogger("timbre.watches")
+
+
+class Watches:
+    """One thread that watches a set of kinds."""
+
+    def __init__(self, heard: Heard, session: Session, *, namespaces: Sequence[str]) -> None:
+        self._heard = heard
+        self._session = session
+        self._namespaces = tuple(namespaces)
+        self._kinds: tuple[Watched, ...] = ()
+        self._running: _Thread | None = None
+
+    async def follow(self, kinds: Iterable[Watched]) -> None:
+        """Watches exactly these from now on; nothing happens where they are the same as before."""
+        wanted = tuple(kinds)
+        if wanted == self._kinds and self._running is not None:
+            return
+        await self.stop()
+        self._kinds = wanted
+        self._running = _Thread(self._heard, self._session, self._namespaces, wanted)
+        self._running.start()
+        names = [watched.kind.plural for watched in wanted]
+        logger.info("watching", extra={"fields": {"kinds": names}})
+
+    async def stop(self) -> None:
+        """Returns when nothing is watched any more."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            await running.stop()
+
+
+class _Thread:
+    """kopf, from start to end."""
+
+    def __init__(self, heard: Heard, session: Session, namespaces: Sequence[str], kinds: tuple[Watched, ...]) -> None:
+        self._heard = heard
+        self._session = session
+        self._namespaces = namespaces
+        self._kinds = kinds
+        self._main = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._stopping = threading.Event()
+        self._own: asyncio.AbstractEventLoop | None = None
+        self._stop_flag: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="watches", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._own is not None and self._stop_flag is not None:
+            self._own.call_soon_threadsafe(self._stop_flag.set)
+        await self._ended.wait()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._again_and_again())
+        finally:
+            self._main.call_soon_threadsafe(self._ended.set)
+
+    async def _again_and_again(self) -> None:
+        self._own, self._stop_flag = asyncio.get_running_loop(), asyncio.Event()
+        failures = 0
+        while not self._stopping.is_set():
+            began = self._own.time()
+            try:
+                await self._operator(self._stop_flag)
+            except Exception:  # whatever kopf raises: without watches there is still the resync
+                logger.exception("the watches broke")
+            if self._stopping.is_set():
+                return
+            failures = 1 if self._own.time() - began > _CALM_SECONDS else failures + 1
+            wait = _RESTART.seconds(failures, 0.0)
+            logger.warning("the watches ended; they begin anew", extra={"fields": {"in_seconds": wait}})
+            try:
+                async with asyncio.timeout(wait):
+                    await self._stop_flag.wait()
+            except TimeoutError:
+                continue
+
+    async def _operator(self, stop_flag: asyncio.Event) -> None:
+        await kopf.operator(
+            registry=self._registry(),
+            settings=_settings(self._kinds),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=stop_flag,
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        last = float("-inf")
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            nonlocal last
+            # kopf logs in whenever it was not let in (401), at once and without end.
+            now = asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, last + _LOGIN_SECONDS - now))
+            last = asyncio.get_running_loop().time()
+            server, session = await self._session()
+            return kopf.AiohttpSession(server=server, aiohttp_session=session)
+
+        for watched in self._kinds:
+            self._register(registry, watched)
+        return registry
+
+    def _register(self, registry: kopf.OperatorRegistry, watched: Watched) -> None:
+        kind = watched.kind
+        version = kind.api_version.rpartition("/")[2]
+
+        @kopf.on.event(watched.group, version, kind.plural, registry=registry)
+        async def tell(event: Any, **_: Any) -> None:
+            manifest = trimmed({**event["object"], "apiVersion": kind.api_version, "kind": kind.kind})
+            self._main.call_soon_threadsafe(self._heard, event["type"] or "", manifest)
+
+
+def _settings(kinds: Iterable[Watched]) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.process.ultimate_exiting_timeout = None  # it kills the thread, and with it everything else
+    settings.networking.request_timeout = _REQUEST_SECONDS
+    settings.networking.connect_timeout = 5
+    for watched in kinds:
+        if watched.selector:
+            version = watched.kind.api_version.rpartition("/")[2]
+            key = (watched.group, version, watched.kind.plural)
+            settings.watching.label_selectors[key] = selector(watched.selector)
+    return settings

@@ -1,0 +1,95 @@
+"""What is one turn of a VoiceService?  Look, decide, act, report."""
+
+from __future__ import annotations
+
+from timbre_operator.desired import build_children
+from timbre_operator.desired.redis_target import redis_target
+from timbre_operator.errors import InvalidManifest
+from timbre_operator.observed import Manifest, controller_uid
+from timbre_operator.plan import key_of, plan
+from timbre_operator.ports import ServiceKey
+from timbre_operator.reconciler.memory import Memory
+from timbre_operator.reconciler.observing import Outcome, found_children, observed_of
+from timbre_operator.reconciler.pod_events import explain
+from timbre_operator.reconciler.prerequisites import Gathering, Prerequisites
+from timbre_operator.reconciler.reporting import report
+from timbre_operator.reconciler.steps import Steps
+from timbre_operator.reconciler.volume import grow_volume
+from timbre_operator.reconciler.world import World
+from timbre_operator.status import build_invalid_status, build_status
+from timbre_operator.voiceservice import VoiceService, from_manifest
+
+
+class Reconciler:
+    """Turns: one at a time for each service, several services beside each other."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._gathering = Gathering(world.cluster, world.live, world.release, world.clock)
+        self._steps = Steps(world.cluster, world.live, world.metrics, world.clock)
+        self._memories: dict[ServiceKey, Memory] = {}
+
+    def memory(self, key: ServiceKey) -> Memory:
+        """Of this service."""
+        return self._memories.setdefault(key, Memory())
+
+    async def converge(self, key: ServiceKey) -> float | None:
+        """One turn; after how many seconds another one is wanted, None where only news call for it."""
+        manifest = self._world.live.service(key)
+        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+            self._memories.pop(key, None)  # children go by their owner reference
+            return None
+        began, result = self._world.clock(), "error"
+        try:
+            again, well = await self._turn(key, manifest)
+            result = "ok" if well else "error"
+            return again
+        finally:
+            self._world.metrics.reconciled(result, self._world.clock() - began)
+
+    async def _turn(self, key: ServiceKey, manifest: Manifest) -> tuple[float | None, bool]:
+        world, memory = self._world, self.memory(key)
+        try:
+            service = from_manifest(manifest, unknown="ignore")
+        except InvalidManifest as error:
+            invalid = build_invalid_status(manifest, error.sentences, world.now())
+            return await report(world, manifest, None, invalid, memory), False
+        ready, outcome = await self._act(key, service, memory)
+        look_again = await explain(key, world.cluster, world.live, memory, clock=world.clock)
+        observed = observed_of(world, service, memory, ready, outcome)
+        status = build_status(observed, autoscaling=world.autoscaling(key, observed), now=world.now())
+        report_again = await report(world, manifest, service.status, status, memory)
+        now = world.clock()
+        waits = (
+            look_again,
+            report_again,
+            memory.refusals.seconds_until_next(now),
+            memory.other_refusals.seconds_until_next(now),
+        )
+        return min((wait for wait in waits if wait is not None), default=None), not observed.failures
+
+    async def _act(self, key: ServiceKey, service: VoiceService, memory: Memory) -> tuple[Prerequisites, Outcome]:
+        """Makes the children what they shall be."""
+        world, uid = self._world, service.metadata.uid
+        ready = await self._gathering.gather(service, world.surroundings.kinds, memory)
+        memory.redis_target = redis_target(service, ready.secrets)
+        wanted = build_children(ready.inputs)
+        found, unread = await found_children(world, key, wanted)
+        memory.made |= {key_of(child) for child in found if controller_uid(child) == uid}
+        waiting = ready.waiting | set(unread)
+        steps = plan(
+            [child for child in wanted if key_of(child) not in waiting],
+            [child for child in found if key_of(child) not in waiting],
+            owner_uid=uid,
+        )
+        failures = await self._steps.carry_out(key, steps.actions, memory)
+        failures += await grow_volume(service, world.cluster, world.live, memory, clock=world.clock)
+        strangers = [
+            child for child in found if controller_uid(child) != uid and world.live.find(*_name(child)) is None
+        ]
+        return ready, Outcome((*unread.values(), *failures), tuple(strangers))
+
+
+def _name(manifest: Manifest) -> tuple[str, str, str]:
+    key = key_of(manifest)
+    return key.kind, key.namespace, key.name

@@ -1,0 +1,82 @@
+"""What is remembered about one VoiceService between two turns?  Nothing that could not be lost: a new process starts without."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from timbre_operator.errors import ClusterError, Forbidden, Invalid
+from timbre_operator.observed import Failure, Manifest, RedisFacts
+from timbre_operator.plan import Key
+from timbre_operator.ports import RedisTarget
+from timbre_operator.reconciler.backoff import IN_VAIN, SOON, Failures
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A step that did not go through."""
+
+    what: str
+    """Digest of what was tried: something else is tried at once."""
+    not_before: float
+    failure: Failure
+
+
+class Refusals:
+    """Steps that did not go through, so that not every event sends them again."""
+
+    def __init__(self, chance: Callable[[], float] = random.random) -> None:
+        self._refused: dict[Key, Refused] = {}
+        self._rows: Failures[tuple[Key, str]] = Failures(chance)
+
+    def standing(self, key: Key, what: str, now: float) -> Failure | None:
+        """The refusal of the same step, while it is too early to try it again."""
+        refused = self._refused.get(key)
+        if refused is None or refused.what != what or now >= refused.not_before:
+            return None
+        return refused.failure
+
+    def add(self, key: Key, what: str, error: ClusterError, now: float) -> Failure:
+        """It was refused, once more."""
+        wait = self._rows.failed((key, what), IN_VAIN if isinstance(error, Forbidden | Invalid) else SOON)
+        failure = Failure(kind=key.kind, name=key.name, reason=type(error).__name__, message=str(error))
+        self._refused[key] = Refused(what, now + wait, failure)
+        return failure
+
+    def lift(self, key: Key) -> None:
+        """It went through, or is not wanted any more."""
+        if (refused := self._refused.pop(key, None)) is not None:
+            self._rows.forget((key, refused.what))
+
+    def refused(self) -> tuple[Key, ...]:
+        """Objects whose step is refused."""
+        return tuple(self._refused)
+
+    def seconds_until_next(self, now: float) -> float | None:
+        """After which the earliest one may be tried; None without one."""
+        return min((max(0.0, refused.not_before - now) for refused in self._refused.values()), default=None)
+
+
+@dataclass
+class Memory:
+    """Of one VoiceService."""
+
+    refusals: Refusals = field(default_factory=Refusals)
+    """Of steps of the plan."""
+    other_refusals: Refusals = field(default_factory=Refusals)
+    """Of what comes before and after the plan: passwords, the volume, the status."""
+    made: set[Key] = field(default_factory=set)
+    """Children that were there, so that one that is missing was removed by somebody else."""
+    warnings: tuple[Manifest, ...] = ()
+    """Of the API about its pods, when it was asked last."""
+    warnings_asked: float = float("-inf")
+    redis_target: RedisTarget | RedisFacts | None = None
+    """How its Redis is reached; facts where a Secret is missing."""
+    redis: RedisFacts | None = None
+    """What its Redis said when it was asked last."""
+    written: Mapping[str, Any] | None = None
+    """The status as this process wrote it last."""
+    reported: float = float("-inf")
+    """When that was."""

@@ -1,0 +1,82 @@
+"""What is there about one VoiceService, from the watches and from the few reads that they do not save?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from timbre_operator.errors import ClusterError
+from timbre_operator.kinds import kind_of
+from timbre_operator.observed import Failure, Manifest, Observed, RedisFacts
+from timbre_operator.plan import Key, key_of
+from timbre_operator.ports import ServiceKey
+from timbre_operator.reconciler.memory import Memory
+from timbre_operator.reconciler.prerequisites import Prerequisites
+from timbre_operator.reconciler.steps import CHANGE_CAUSE
+from timbre_operator.reconciler.world import World
+from timbre_operator.status.rollout import Rollout
+from timbre_operator.voiceservice import VoiceService
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a turn's steps left."""
+
+    failures: tuple[Failure, ...]
+    strangers: tuple[Manifest, ...]
+    """Objects that are called as children and have other owners, or none."""
+
+
+async def found_children(
+    world: World, key: ServiceKey, wanted: Sequence[Manifest]
+) -> tuple[list[Manifest], dict[Key, Failure]]:
+    """Objects with our labels for this service, and every namesake of a wanted one; and those that could not be read.
+
+    Watches tell of objects with our labels only.  Whether somebody else has an object of that name is asked before it
+    is made, because to apply would be to take it over.
+    """
+    known = list(world.live.children(key))
+    there = {key_of(manifest) for manifest in known}
+    unknown = [manifest for manifest in wanted if key_of(manifest) not in there]
+    answers = await asyncio.gather(*(_namesake(world, manifest) for manifest in unknown))
+    failures = {key_of(m): a for m, a in zip(unknown, answers, strict=True) if isinstance(a, Failure)}
+    return [*known, *(a for a in answers if a is not None and not isinstance(a, Failure))], failures
+
+
+async def _namesake(world: World, manifest: Manifest) -> Manifest | Failure | None:
+    key = key_of(manifest)
+    try:
+        return await world.cluster.fetch(kind_of(manifest), key.namespace, key.name)
+    except ClusterError as error:
+        return Failure(kind=key.kind, name=key.name, reason=type(error).__name__, message=str(error))
+
+
+def observed_of(
+    world: World, service: VoiceService, memory: Memory, ready: Prerequisites, outcome: Outcome
+) -> Observed:
+    """The facts as they are after a turn's steps."""
+    key = ServiceKey(service.namespace, service.name)
+    children = world.live.children(key)
+    target = memory.redis_target
+    return Observed(
+        service=service,
+        found=(*children, *world.live.claims(key), *outcome.strangers),
+        pods=world.live.pods(key),
+        events=memory.warnings,
+        kinds=world.surroundings.kinds,
+        metrics_api=world.surroundings.metrics_api,
+        redis=target if isinstance(target, RedisFacts) else memory.redis,
+        load=world.load.load(key),
+        failures=(*ready.failures, *outcome.failures, *world.surroundings.failures),
+        missing_references=ready.missing,
+        changed=_changed(service, world),
+    )
+
+
+def _changed(service: VoiceService, world: World) -> str:
+    """Why the running rollout began, as it was noted on the Deployment; empty when it is over."""
+    deployment = world.live.find("Deployment", service.namespace, service.name)
+    if deployment is None or Rollout.of(deployment).settled:
+        return ""
+    return str((deployment["metadata"].get("annotations") or {}).get(CHANGE_CAUSE, ""))

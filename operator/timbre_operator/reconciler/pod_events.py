@@ -1,0 +1,75 @@
+"""Why does a pod not start?  The API's warnings about it, read when there is something to explain, and never watched.
+
+A cluster has far more events than everything else together; those about a pod that serves tell nothing that counts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from timbre_operator.errors import ClusterError
+from timbre_operator.kinds import EVENT
+from timbre_operator.observed import Manifest
+from timbre_operator.ports import Cluster, ServiceKey
+from timbre_operator.reconciler.live import Live
+from timbre_operator.reconciler.memory import Memory
+
+LOOK_SECONDS: Final = 10.0
+"""How long an answer is good for, and after which time it is asked again while something does not serve."""
+_MOST: Final = 5
+"""Objects about which is asked at once: of many pods that do not start the first ones say why."""
+
+logger = logging.getLogger("timbre.reconciler")
+
+
+async def explain(
+    key: ServiceKey, cluster: Cluster, live: Live, memory: Memory, *, clock: Callable[[], float]
+) -> float | None:
+    """Brings ``memory.warnings`` up to date; after how many seconds it is worth looking again, None while all serve."""
+    unclear = list(_unclear(live.pods(key), live.children(key), live.claims(key)))[:_MOST]
+    if not unclear:
+        memory.warnings = ()
+        return None
+    left = memory.warnings_asked + LOOK_SECONDS - clock()
+    if left > 0:
+        return left
+    memory.warnings_asked = clock()
+    found: list[Manifest] = []
+    for manifest in unclear:
+        try:
+            found += await cluster.find(EVENT, namespace=key.namespace, fields=_about(manifest))
+        except ClusterError as error:
+            logger.warning("events could not be read", extra={"fields": {"error": str(error)}})
+            break
+    memory.warnings = tuple(sorted(found, key=_moment, reverse=True))
+    return LOOK_SECONDS
+
+
+def _unclear(pods: Iterable[Manifest], children: Iterable[Manifest], claims: Iterable[Manifest]) -> Iterator[Manifest]:
+    """What does not do its work, and cannot say why itself."""
+    for claim in claims:
+        if (claim.get("status") or {}).get("phase") == "Pending":
+            yield claim
+    for child in children:
+        if child["kind"] == "StatefulSet" and not (child.get("status") or {}).get("replicas"):
+            yield child
+    yield from (pod for pod in pods if not _serves(pod))
+
+
+def _serves(pod: Manifest) -> bool:
+    if pod["metadata"].get("deletionTimestamp"):
+        return True  # it is leaving, and nobody waits for it
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def _about(manifest: Manifest) -> dict[str, str]:
+    return {"involvedObject.uid": manifest["metadata"]["uid"], "type": "Warning"}
+
+
+def _moment(event: Manifest) -> str:
+    series: Any = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return str(next((time for time in times if time), event["metadata"].get("creationTimestamp") or ""))

@@ -1,0 +1,85 @@
+"""How is each service's Redis?  Looked at beside the turns, because one that does not answer takes seconds to say so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from timbre_operator.observed import RedisFacts
+from timbre_operator.ports import RedisProbe, RedisTarget, ServiceKey
+from timbre_operator.reconciler.convergence import Reconciler
+
+LOOK_SECONDS: Final = 15.0
+"""How old facts may get: a service whose Redis is gone says so within that time and a look."""
+_ROUND_SECONDS: Final = 1.0
+"""How soon a new service, or another password, is noticed."""
+_AT_ONCE: Final = 8
+"""Looks beside each other: with a hundred services whose Redis all hang for three seconds a round takes forty."""
+
+logger = logging.getLogger("timbre.redis")
+
+
+class RedisLooks:
+    """Looks at every Redis again and again."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        probe: RedisProbe,
+        *,
+        services: Callable[[], list[ServiceKey]],
+        news: Callable[[ServiceKey], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._reconciler = reconciler
+        self._probe = probe
+        self._services = services
+        self._news = news
+        self._clock = clock
+        self._looked: dict[ServiceKey, tuple[RedisTarget, float]] = {}
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await self.round()
+            await asyncio.sleep(_ROUND_SECONDS)
+
+    async def round(self) -> None:
+        """Looks at those that are due."""
+        services = self._services()
+        self._looked = {key: looked for key, looked in self._looked.items() if key in set(services)}
+        permits = asyncio.Semaphore(_AT_ONCE)
+
+        async def look(key: ServiceKey, target: RedisTarget) -> None:
+            async with permits:
+                self._tell(key, target, await self._probe.look(target))
+
+        await asyncio.gather(*(look(key, target) for key in services if (target := self._due(key)) is not None))
+
+    def _due(self, key: ServiceKey) -> RedisTarget | None:
+        target = self._reconciler.memory(key).redis_target
+        if not isinstance(target, RedisTarget):
+            return None
+        before, when = self._looked.get(key, (None, 0.0))
+        return target if before != target or self._clock() - when >= LOOK_SECONDS else None
+
+    def _tell(self, key: ServiceKey, target: RedisTarget, facts: RedisFacts) -> None:
+        self._looked[key] = target, self._clock()
+        memory = self._reconciler.memory(key)
+        before, memory.redis = memory.redis, facts
+        if before is None or _gist(before) != _gist(facts):
+            fields = {
+                "namespace": key.namespace,
+                "voiceservice": key.name,
+                "problem": facts.problem,
+                "detail": facts.detail,
+            }
+            logger.info("Redis", extra={"fields": fields})
+            self._news(key)
+
+
+def _gist(facts: RedisFacts) -> tuple[object, ...]:
+    """What is worth a turn: not that some bytes more are in use."""
+    return facts.address, facts.version, facts.policy, facts.max_bytes, facts.problem, facts.detail

@@ -1,0 +1,121 @@
+"""What is in the cluster, whatever the watches said?  Everything is listed anew now and then, and once at the start.
+
+A watch that broke may have missed a deletion, and nothing else would ever tell of it.  The lists also say which kinds there
+are and which of them we may see; exactly those are watched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from timbre_contract import labels
+from timbre_operator.errors import ClusterError, Forbidden, NotFound
+from timbre_operator.kinds import VOICE_SERVICE, WATCHED, Watched
+from timbre_operator.observed import METRICS_API_DISABLED, Failure
+from timbre_operator.ports import Cluster, Listing
+from timbre_operator.reconciler.freshness import Freshness
+from timbre_operator.reconciler.live import Live
+from timbre_operator.reconciler.world import Surroundings
+
+_NEEDED_METRIC: Final = f"{labels.PLURAL}.{labels.GROUP}/{labels.QUEUE_DEPTH_SERIES}"
+
+logger = logging.getLogger("timbre.resync")
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """What came of the lists of one kind."""
+
+    visible: bool
+    failure: Failure | None = None
+
+
+class Resync:
+    """Lists everything, and keeps what it found."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        live: Live,
+        freshness: Freshness,
+        surroundings: Surroundings,
+        *,
+        namespaces: Sequence[str],
+        serves_metrics: bool,
+    ) -> None:
+        self._cluster = cluster
+        self._live = live
+        self._freshness = freshness
+        self._surroundings = surroundings
+        self._namespaces = tuple(namespaces)
+        self._serves_metrics = serves_metrics
+        self._complained: set[str] = set()
+
+    async def once(self) -> frozenset[str]:
+        """Names of the kinds that can be watched.
+
+        Raises:
+            ClusterError: the API server does not answer; what is known stays.
+        """
+        self._surroundings.kinds = await self._cluster.optional_kinds()
+        visible: set[str] = set()
+        failures: list[Failure] = []
+        for watched in WATCHED:
+            if watched.optional is not None and watched.optional not in self._surroundings.kinds:
+                self._live.replace(watched.kind, Listing((), ""))
+                continue
+            lists = await self._list(watched)
+            if lists.visible:
+                visible.add(watched.kind.kind)
+            elif lists.failure is not None:
+                failures.append(lists.failure)
+        self._surroundings.failures = tuple(failures)
+        self._surroundings.metrics_api = await self._metrics_problem()
+        return frozenset(visible)
+
+    async def _list(self, watched: Watched) -> _Lists:
+        kind = watched.kind
+        news: set[tuple[str, str, str]] = set()
+        for namespace in self._namespaces or ("",):
+            try:
+                listing = await self._cluster.snapshot(kind, namespace=namespace, labels=watched.selector)
+            except Forbidden as error:
+                self._complain(kind.kind, f"the operator may not list {kind.plural}", error)
+                return _Lists(visible=False, failure=_failure(kind.kind, error))
+            except NotFound as error:
+                if kind is VOICE_SERVICE:
+                    self._complain(kind.kind, "the CRD voiceservices.timbre.dev is not installed; apply it", error)
+                self._live.replace(kind, Listing((), ""))
+                return _Lists(visible=False)
+            news |= self._live.replace(kind, listing, (namespace,) if namespace else ())
+        self._complained.discard(kind.kind)
+        self._freshness.listed(kind.kind, news)
+        return _Lists(visible=True)
+
+    async def _metrics_problem(self) -> str | None:
+        try:
+            served = await self._cluster.custom_metrics()
+        except ClusterError as error:
+            return f"custom.metrics.k8s.io is registered, and does not answer: {error}"
+        if served is None:
+            return (
+                "no APIService v1beta2.custom.metrics.k8s.io is registered"
+                if self._serves_metrics
+                else METRICS_API_DISABLED
+            )
+        if _NEEDED_METRIC not in served:
+            return f"custom.metrics.k8s.io is served by somebody else, who does not offer {_NEEDED_METRIC}"
+        return None
+
+    def _complain(self, kind: str, what: str, error: ClusterError) -> None:
+        """Once, until it is put right."""
+        if kind not in self._complained:
+            self._complained.add(kind)
+            logger.error("%s", what, extra={"fields": {"error": str(error)}})
+
+
+def _failure(kind: str, error: ClusterError) -> Failure:
+    return Failure(kind=kind, name="", reason=type(error).__name__, message=str(error))

@@ -1,0 +1,48 @@
+"""What does a turn find around it, the same for every VoiceService?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from timbre_operator.metrics import Metrics
+from timbre_operator.observed import Failure, Observed, OptionalKind
+from timbre_operator.ports import Cluster, LoadSource, ServiceKey
+from timbre_operator.reconciler.live import Live
+from timbre_operator.settings import Release
+from timbre_operator.voiceservice.status import AutoscalingStatus
+
+AutoscalingReport = Callable[[ServiceKey, Observed], AutoscalingStatus | None]
+"""Why there are this many pods, with the decisions that were seen; None where nobody knows yet."""
+
+
+def _moment() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Surroundings:
+    """What the cluster has besides the services; the resync asks for it."""
+
+    kinds: frozenset[OptionalKind] = frozenset()
+    metrics_api: str | None = None
+    """Why an HPA cannot read the series; None while it can."""
+    failures: tuple[Failure, ...] = ()
+    """Kinds that may not be listed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Everything outside of the decision."""
+
+    cluster: Cluster
+    live: Live
+    load: LoadSource
+    release: Release
+    metrics: Metrics
+    clock: Callable[[], float]
+    """Seconds that only grow."""
+    now: Callable[[], datetime] = _moment
+    autoscaling: AutoscalingReport = lambda _key, _observed: None
+    surroundings: Surroundings = field(default_factory=Surroundings)
