@@ -1,0 +1,87 @@
+"""A service under load and an operator, scraped by a real Prometheus with all of our rules."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Final
+from urllib.error import HTTPError
+
+import pytest
+
+from examples.fleet_demo import enrol, speak, upload
+from examples.local_server import LocalServer
+from tests.chart.alert_rules import HOME, all_groups
+from tests.chart.exposition import served
+from tests.chart.operator_sample import operator_exposition
+from tests.chart.prometheus import Prometheus, Target
+from tests.quality import recordings
+from tests.redis_server import RedisServer
+
+_SETTINGS: Final = {
+    "ENGINE__NAME": "stub",
+    "ENGINE__OPTIONS": '{"spectrum_bands": 3328}',
+    # Room for one voice of 130 KiB: two of them evict each other.
+    "VOICE_CACHE__HOST_MAX_BYTES": "200000",
+    "SCOPE": "studio.narrator",
+}
+_POD: Final = {"namespace": "studio", "voiceservice": "narrator"}
+
+
+class Load:
+    """Requests of all sorts, again and again, until it is stopped."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self._server = server
+        self._enough = threading.Event()
+        self._failed: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Raises: what went wrong on the way."""
+        self._enough.set()
+        self._thread.join()
+        if self._failed is not None:
+            raise self._failed
+
+    def _run(self) -> None:
+        try:
+            while not self._enough.is_set():
+                self._round()
+        except BaseException as error:  # noqa: BLE001  # a thread has nobody above it; stop() raises it
+            self._failed = error
+
+    def _round(self) -> None:
+        """A preset, two voices that evict each other, one that is replaced and deleted, and one that nobody knows."""
+        server = self._server
+        speak(server, "alloy")
+        voices = [enrol(server, recordings.path(name)) for name in ("librivox-male", "allison-female")]
+        for voice in voices * 2:
+            speak(server, voice)
+        upload(server, "PUT", voices[0], recordings.path("carlo-male-italian"))
+        speak(server, voices[0])
+        for voice in voices:
+            upload(server, "DELETE", voice)
+        with suppress(HTTPError):
+            speak(server, voices[0])
+
+
+@pytest.fixture(scope="session")
+def prometheus(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """It scrapes a server under load, an operator, and the exporter of a Redis, as PodMonitors would tell it to."""
+    recorded = (Path(__file__).parent / "redis_exporter.prom").read_text("utf-8")
+    with ExitStack() as stack:
+        addresses = stack.enter_context(served({"operator": operator_exposition(), "redis": recorded}))
+        server = stack.enter_context(LocalServer(_SETTINGS | {"REDIS__URL": redis_server.url, "POD": "narrator-a"}))
+        targets = [
+            Target(server.admin_url.removeprefix("http://"), {**_POD, "pod": "narrator-a"}),
+            Target(addresses["redis"], {**_POD, "pod": "narrator-redis-0"}),
+            Target(addresses["operator"], {"namespace": HOME, "job": "timbre-operator", "pod": "operator-a"}),
+        ]
+        running = Prometheus(tmp_path_factory.mktemp("prometheus"), targets, all_groups())
+        stack.callback(running.close)
+        stack.callback(Load(server).stop)
+        yield running

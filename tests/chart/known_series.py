@@ -1,0 +1,46 @@
+"""Which series may dashboards and alerts name?  Those of the contract, and few of others with their source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from timbre_contract.metrics import SERVER_METRICS, MetricKind, MetricSpec
+from timbre_contract.operator_metrics import OPERATOR_METRICS
+
+API_SERVER: Final = frozenset({"aggregator_unavailable_apiservice"})
+"""kube-aggregator's; tests/chart/test_install.py finds it on a real API server."""
+_RECORDED: Final = (Path(__file__).parent / "redis_exporter.prom").read_text("utf-8")
+EXPORTER: Final = frozenset(re.findall(r"^(redis_\w+)", _RECORDED, re.MULTILINE))
+
+_OF_HISTOGRAMS: Final = ("_bucket", "_count", "_sum")
+_WORDS: Final = frozenset({
+    "sum", "max", "min", "avg", "count", "rate", "increase", "absent", "histogram_quantile", "max_over_time", "vector",
+    "by", "on", "and", "or", "label_values",
+})  # fmt: skip
+"""Of PromQL, and of Grafana's variables; not a series each."""
+
+
+def series_named(expression: str) -> set[str]:
+    """Names of the series that an expression asks for."""
+    without_matchers = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\bby \([^)]*\)|\bon \([^)]*\)", "", expression)
+    return set(re.findall(r"[a-z_]\w*", without_matchers)) - _WORDS
+
+
+def known_series() -> frozenset[str]:
+    """All that exist."""
+    ours = [name for spec in (*SERVER_METRICS, *OPERATOR_METRICS) for name in _names(spec)]
+    return frozenset(ours) | EXPORTER | API_SERVER
+
+
+def labels_of(series: str) -> frozenset[str]:
+    """Labels that a series of ours has by itself; the PodMonitors add who it is about."""
+    for spec in (*SERVER_METRICS, *OPERATOR_METRICS):
+        if series in _names(spec):
+            return frozenset(spec.labels) | ({"le"} if series.endswith("_bucket") else set())
+    return frozenset()
+
+
+def _names(spec: MetricSpec) -> list[str]:
+    return [spec.name + end for end in _OF_HISTOGRAMS] if spec.kind is MetricKind.HISTOGRAM else [spec.name]

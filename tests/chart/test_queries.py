@@ -1,0 +1,42 @@
+"""Every question of dashboards and alerts is asked of a real Prometheus that scraped a real server under load."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.chart.alert_rules import all_alerts
+from tests.chart.panels import Asked, all_asked
+from tests.chart.prometheus import Prometheus
+
+_NOTHING_HERE: Final = {
+    "GPU memory": "this machine has no GPU",
+    "Changes of the device tier's budget": "this machine has no GPU",
+}
+"""Panels that have no data here, and why."""
+
+
+def _named(asked: Asked) -> str:
+    return f"{asked.dashboard}: {asked.panel}"
+
+
+@pytest.mark.parametrize("asked", [one for one in all_asked() if one.panel not in _NOTHING_HERE], ids=_named)
+def test_a_panel_shows_something(asked: Asked, prometheus: Prometheus) -> None:
+    assert prometheus.values_in_time(asked.filled_in)
+
+
+@pytest.mark.parametrize("asked", [one for one in all_asked() if one.panel in _NOTHING_HERE], ids=_named)
+def test_a_panel_without_data_asks_no_nonsense(asked: Asked, prometheus: Prometheus) -> None:
+    assert prometheus.values(asked.filled_in) == []
+
+
+@pytest.mark.parametrize("alert", sorted(all_alerts()))
+def test_an_alert_asks_no_nonsense(alert: str, prometheus: Prometheus) -> None:
+    prometheus.values(all_alerts()[alert]["expr"])
+
+
+def test_prometheus_plays_all_rules(prometheus: Prometheus) -> None:
+    rules = prometheus.rules()
+    assert {rule["name"] for rule in rules} == set(all_alerts())
+    assert [rule["lastError"] for rule in rules if rule["health"] == "err"] == []
