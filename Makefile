@@ -31,6 +31,7 @@ check: .venv/.dev ## lint, layers, types, generated files
 	@.venv/bin/mypy
 	@.venv/bin/basedpyright --warnings | tail -n 40; exit $${PIPESTATUS[0]}
 	@$(PY) scripts/generate_docs.py --check
+	@$(PY) -m scripts.generate_chart --check
 
 redis: ## install redis-server where it is missing (it asks first)
 	@scripts/install_redis.sh
@@ -64,9 +65,10 @@ bench: .venv/.dev redis ## measure against peers (JSON and plots in bench-out/; 
 render: .venv/.dev ## print what a VoiceService becomes, without a cluster: FILE=examples/minimal.yaml
 	@.venv/bin/timbre-operator render $(or $(FILE),examples/minimal.yaml)
 
-generate: .venv/.dev ## write docs/settings.md, docs/metrics.md, THIRD_PARTY_LICENSES.md and the CRD anew
+generate: .venv/.dev ## write docs/settings.md, docs/metrics.md, THIRD_PARTY_LICENSES.md, the CRD and the chart's generated files anew
 	@$(PY) scripts/generate_docs.py
 	@.venv/bin/timbre-operator crd >crds/voiceservices.yaml
+	@$(PY) -m scripts.generate_chart
 
 clean: ## remove what make made
 	@rm -rf .venv .venv-torch demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
