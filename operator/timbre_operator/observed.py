@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from timbre_contract.metrics import MetricSpec
 from timbre_operator.voiceservice import VoiceService
 
 Manifest = Mapping[str, Any]
@@ -62,6 +63,8 @@ class Trend:
     """Engine seconds demanded per second, for speech."""
     extraction_before_seconds: float = 0.0
     """The same for extractions."""
+    queue_peak: float = 0.0
+    """The most that waited in the last minute: an autoscaler may have seen it when nobody else looked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +158,11 @@ class PodSample:
     ready: bool = True
     warm: bool = True
     """False where it serves although its warm-up was cut off."""
+
+
+def sample_key(spec: MetricSpec, *label_values: str) -> str:
+    """Under which name ``PodSample.counters`` has a metric; label values in the order of the spec's labels."""
+    return f"{spec.name}{{{','.join(label_values)}}}" if label_values else spec.name
 
 
 METRICS_API_DISABLED: Final = "the chart was installed with metricsApi.enabled=false"

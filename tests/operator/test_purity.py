@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "operator" / "timbre_operator"
-PURE = sorted(path for name in ("desired", "plan", "status", "voiceservice") for path in (PACKAGE / name).rglob("*.py"))
+PURE = sorted(
+    path for name in ("desired", "plan", "scaling", "status", "voiceservice") for path in (PACKAGE / name).rglob("*.py")
+)
 _IMPURE = {
     "asyncio", "kopf", "kubernetes", "logging", "os", "pathlib", "random", "secrets", "socket", "subprocess",
     "sys", "threading", "time",
