@@ -9,16 +9,69 @@ from itertools import count
 import pytest
 
 from tests.redis_server import REDIS_IS_HERE, RedisServer
+from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer, speaks_tls
 
 _SCOPES = count(1)
+
+
+def _need_redis() -> None:
+    if not REDIS_IS_HERE and not os.environ.get("CI"):
+        pytest.skip("redis-server is not installed; make setup says how")
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """One real Redis for the whole session, set up as the operator sets it up; tests keep apart by their scopes."""
-    if not REDIS_IS_HERE and not os.environ.get("CI"):
-        pytest.skip("redis-server is not installed; make setup says how")
+    _need_redis()
     server = RedisServer("--maxmemory", "1gb", "--maxmemory-policy", "volatile-lru")
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisClusterServers]:
+    """Three masters."""
+    _need_redis()
+    servers = RedisClusterServers()
+    try:
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session")
+def redis_sentinel() -> Iterator[RedisSentinelServers]:
+    """Master, replica, Sentinel; a test that fails them over makes its own."""
+    _need_redis()
+    servers = RedisSentinelServers()
+    try:
+        yield servers
+    finally:
+        servers.close()
+
+
+@pytest.fixture(scope="session")
+def redis_tls() -> Iterator[TlsRedisServer]:
+    """TLS both ways and an ACL user."""
+    _need_redis()
+    if OPENSSL is None:
+        pytest.skip("the openssl command is not installed, so there are no certificates")
+    if not speaks_tls():
+        pytest.skip("this redis-server was built without TLS")
+    server = TlsRedisServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server that one test may stop, kill or fill."""
+    _need_redis()
+    server = RedisServer()
     try:
         yield server
     finally:
