@@ -162,6 +162,12 @@ class VoiceNotFound(NotFound):
     code = "voice_not_found"
 
 
+class NotKept(TimbreError):
+    """Only speech that is kept was asked for, and this is not."""
+
+    code = "not_cached"
+
+
 class ConsentNotFound(NotFound):
     """No consent has that id."""
 

@@ -63,6 +63,7 @@ ANSWERS: Final[Mapping[type[TimbreError], Answer]] = MappingProxyType(
         errors.MethodNotAllowed: Answer(405, _INVALID),
         errors.ModelNotFound: _NOT_FOUND,
         errors.VoiceNotFound: _NOT_FOUND,
+        errors.NotKept: Answer(504, _INVALID, heals=False),  # RFC 9111, 5.2.1.7; asked again it is not kept either
         errors.ConsentNotFound: _NOT_FOUND,
         errors.ConsentRequired: _BAD_REQUEST,
         errors.ConsentMismatch: _BAD_REQUEST,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -84,7 +84,7 @@ class Speaking(Protocol):
     @property
     def timings(self) -> SpeechTimings: ...
 
-    def samples(self) -> AsyncIterator[Samples]:
+    def samples(self) -> AsyncGenerator[Samples, None]:
         """All samples, in order, as they come; float32, shape [n], n > 0.  Raises: EngineError."""
         ...
 
@@ -147,8 +147,8 @@ class Results(Protocol):
         """The speech, once it has begun; ``make`` is called at most once, and only if it must be made here.
 
         All who ask for the same share one synthesis, which goes on when the one who set it off leaves and ends when
-        nobody is left.  ``erasures`` is the count as it was before the caller learnt of the voice: if its recording was
-        erased since, nothing is kept.
+        nobody is left.  ``erasures`` is the count as it was before the caller learnt of the voice: if anything was
+        erased since, nothing is kept of what is made.  The caller calls ``aclose`` on what it gets.
 
         Raises:
             NotKept: the wish is for kept speech only, and there is none.

@@ -27,7 +27,7 @@ from typing import Final
 import xxhash
 
 from timbre_server.ports import Blob
-from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, KeptTake, TooLong
+from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, KeptTake, Label, TooLong
 
 _MAGIC: Final = b"timbre\x00\x01"
 _SUM: Final = struct.Struct("<Q")
@@ -44,9 +44,10 @@ class CorruptResult(Exception):
 
 def encode(key: str, take: KeptTake) -> bytes:
     """The take under its key, of ``HEAD_BYTES`` more than its samples have."""
-    made_at = round(take.created_at * _MICROSECONDS)
+    take_id, created_at, sample_rate_hz = take.label
+    made_at = round(created_at * _MICROSECONDS)
     samples = len(take.pcm) // BYTES_PER_SAMPLE
-    head = _HEAD.pack(bytes.fromhex(key), bytes.fromhex(take.id), made_at, take.sample_rate_hz, samples, 0)
+    head = _HEAD.pack(bytes.fromhex(key), bytes.fromhex(take_id), made_at, sample_rate_hz, samples, 0)
     return _framed(head, take.pcm)
 
 
@@ -76,7 +77,7 @@ def decode(blob: Blob, *, key: str) -> KeptTake | TooLong:
         return TooLong(limit_bytes)
     if not samples or not sample_rate_hz:
         raise CorruptResult("no speech")
-    return KeptTake(take_id.hex(), made_at / _MICROSECONDS, sample_rate_hz, pcm)
+    return KeptTake(Label(take_id.hex(), made_at / _MICROSECONDS, sample_rate_hz), pcm)
 
 
 def _framed(head: bytes, pcm: Blob) -> bytes:

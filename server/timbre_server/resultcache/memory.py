@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import Blob, ResultName
-from timbre_server.resultcache.takes import KeptTake
+from timbre_server.resultcache.takes import KeptTake, Label
 from timbre_server.sieve import MAX_MARKS, Queued, SieveQueue
 
 ENTRY_BYTES: Final = 1024
@@ -27,14 +27,6 @@ class Form(Queued):
         self.format = audio_format
         """None = the samples that all files are made from."""
         self.content = content
-
-
-class Label(NamedTuple):
-    """What is known of a take without its speech."""
-
-    id: str
-    created_at: float
-    sample_rate_hz: int
 
 
 @dataclass(eq=False, slots=True)
@@ -90,7 +82,7 @@ class ResultMemory:
 
     def put(self, name: ResultName, take: KeptTake) -> bool:
         """Keeps a take, in the place of an older one of this key; whether it is here now."""
-        return self._put(name, Label(take.id, take.created_at, take.sample_rate_hz), None, take.pcm)
+        return self._put(name, take.label, None, take.pcm)
 
     def put_encoded(self, name: ResultName, label: Label, audio_format: AudioFormat, file: Blob) -> bool:
         """Keeps a file of a take, which itself may have gone."""

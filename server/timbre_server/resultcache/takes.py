@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from timbre_server.ports import Blob
 
@@ -14,22 +14,28 @@ FLAC would save 29 to 48 % of 3 s of human speech, but takes 0.95 ms to decode, 
 two cores): a hit that goes out as WAV is not touched at all."""
 
 
-@dataclass(frozen=True, eq=False)
-class KeptTake:
-    """One take of a saying, whole."""
+class Label(NamedTuple):
+    """What is known of a take without its speech."""
 
     id: str
     """16 hex digits, drawn for each take."""
     created_at: float
     """Unix time in seconds."""
     sample_rate_hz: int
+
+
+@dataclass(frozen=True, eq=False)
+class KeptTake:
+    """One take of a saying, whole."""
+
+    label: Label
     pcm: Blob
     """Mono samples of 16 bits, little endian; nobody writes into them."""
 
     @property
     def duration_seconds(self) -> float:
         """How long it plays."""
-        return len(self.pcm) / BYTES_PER_SAMPLE / self.sample_rate_hz
+        return len(self.pcm) / BYTES_PER_SAMPLE / self.label.sample_rate_hz
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import ResultName
-from timbre_server.resultcache.memory import ENTRY_BYTES, Label, ResultMemory
-from timbre_server.resultcache.takes import KeptTake
+from timbre_server.resultcache.memory import ENTRY_BYTES, ResultMemory
+from timbre_server.resultcache.takes import KeptTake, Label
 
 TTL_SECONDS = 100.0
 PCM = bytes(1000)
@@ -36,10 +36,10 @@ def name(key: str, digest: str = "voice") -> ResultName:
 
 
 def take(number: int = 1, created_at: float = 1000.0, pcm: bytes = PCM) -> KeptTake:
-    return KeptTake(f"{number:016x}", created_at, 24_000, pcm)
+    return KeptTake(Label(f"{number:016x}", created_at, 24_000), pcm)
 
 
-LABEL = Label(take().id, 1000.0, 24_000)
+LABEL = take().label
 
 
 def test_what_was_put_is_found_in_that_form_only() -> None:
@@ -88,7 +88,7 @@ def test_a_newer_take_replaces_the_older_one_with_all_its_forms() -> None:
     assert memory.get("a", AudioFormat.MP3) is None
     found = memory.get("a")
     assert found is not None
-    assert found[0].id == take(2).id
+    assert found[0].id == take(2).label.id
     memory.check_integrity()
 
 
@@ -187,7 +187,7 @@ class Whatever(RuleBasedStateMachine):
     def put(self, key: str, size: int, older: float) -> None:
         made = take(size, created_at=self.clock.now - older, pcm=bytes(size))
         if self.memory.put(name(key, "one" if key < "c" else "two"), made):
-            self.newest[key] = Label(made.id, made.created_at, made.sample_rate_hz)
+            self.newest[key] = made.label
 
     @rule(key=KEYS, audio_format=FORMATS)
     def put_encoded(self, key: str, audio_format: AudioFormat | None) -> None:

@@ -1,0 +1,217 @@
+"""Was this said before: in this process, by another pod, or is it being said right now?  If not, it is said once for all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from functools import partial
+from typing import Final
+
+from timbre_server.domain.speech import AudioFormat
+from timbre_server.errors import NotKept
+from timbre_server.ports import Blob, CacheWish, Make, Outcome, ResultName, Saying, Take
+from timbre_server.resultcache.audience import Audience
+from timbre_server.resultcache.codec import HEAD_BYTES
+from timbre_server.resultcache.flights import Flight, Flights, Found
+from timbre_server.resultcache.hearings import JoinedHearing, KeptHearing, is_made_of_samples
+from timbre_server.resultcache.keys import ResultKeys
+from timbre_server.resultcache.memory import ResultMemory
+from timbre_server.resultcache.performance import Performance
+from timbre_server.resultcache.shared_tier import SharedResultTier
+from timbre_server.resultcache.synthesis_lease import SynthesisLease
+from timbre_server.resultcache.takes import KeptTake, Label, TooLong
+
+SWEEP_SECONDS: Final = 60.0
+"""How much longer than its time speech may stay in this process that nobody asks for."""
+
+
+class ResultCache:
+    """``Results`` over this process' memory and what the fleet shares; lives on one event loop."""
+
+    def __init__(
+        self,
+        keys: ResultKeys,
+        memory: ResultMemory,
+        shared: SharedResultTier | None,
+        *,
+        max_entry_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Without ``shared`` the pod is alone; ``clock`` gives Unix time in seconds."""
+        self._keys = keys
+        self._memory = memory
+        self._shared = shared
+        self._limit_bytes = max_entry_bytes - HEAD_BYTES
+        self._clock = clock
+        self._flights = Flights()
+        self._audience = Audience()
+        self._sweeping: asyncio.Task[None] | None = None
+        self.erasures = 0
+
+    def start(self) -> None:
+        """Keeps the memory clean from now on."""
+        self._sweeping = asyncio.create_task(self._sweep(), name="sweep-results")
+
+    def at_hand(self, saying: Saying, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
+        if not wish.reuse:
+            return None
+        name = ResultName(self._keys(saying), saying.voice.digest)
+        if audio_format in {AudioFormat.WAV, AudioFormat.PCM}:
+            found = self._memory.get(name.key)
+            if found is not None and is_made_of_samples(audio_format, found[0].sample_rate_hz):
+                return self._kept(name, *found, wish)
+        found = self._memory.get(name.key, audio_format)
+        return None if found is None else self._kept(name, *found, wish, form=audio_format)
+
+    async def obtain(self, saying: Saying, make: Make, wish: CacheWish, *, erasures: int) -> Take:
+        name = ResultName(self._keys(saying), saying.voice.digest)
+        if wish.reuse:
+            found = self._memory.get(name.key)
+            take: Take | None = None if found is None else self._kept(name, *found, wish)
+            if take is None and not wish.only_kept and erasures == self.erasures:
+                take = await self._shared_with_others(name, make, wish)
+            elif take is None and wish.only_kept:
+                take = await self._fetched(name, wish)
+            if take is not None:
+                return take
+        if wish.only_kept:
+            raise NotKept("no speech like this is kept, and `only-if-cached` asks for no other")
+        flight = Flight(name, keeps=erasures == self.erasures)
+        self._flights.start(flight, partial(self._perform, make, None), joinable=False)
+        landing = await flight.board()
+        assert isinstance(landing, Performance), "nobody looked for anything else"
+        return JoinedHearing(flight, landing, Outcome.MISS, keep_file=self._memory.put_encoded)
+
+    def forget(self, digest: str) -> None:
+        self.erasures += 1
+        self._flights.erase(digest)
+        self._audience.erase(digest)
+        self._memory.forget(digest)
+
+    async def erase(self, digest: str) -> int:
+        self.forget(digest)
+        return 0 if self._shared is None else await self._shared.erase(digest)
+
+    async def unused(self, digest: str) -> None:
+        await self._flights.erased_over(digest)
+        await self._audience.gone(digest)
+
+    def report(self) -> Mapping[str, object]:
+        """What is held, for people."""
+        memory = self._memory
+        return {"entries": memory.entries, "held_bytes": memory.held_bytes, "capacity_bytes": memory.capacity_bytes}
+
+    async def close(self) -> None:
+        """Ends what is being made, and publishes what was.  Idempotent."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait({self._sweeping})
+        await self._flights.close()
+        if self._shared is not None:
+            await self._shared.close()
+
+    def check_integrity(self) -> None:
+        """Asserts that the counts of the memory are those of its entries."""
+        self._memory.check_integrity()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self._memory.sweep()
+
+    def _kept(
+        self,
+        name: ResultName,
+        label: Label,
+        content: Blob,
+        wish: CacheWish,
+        *,
+        form: AudioFormat | None = None,
+        outcome: Outcome = Outcome.HIT,
+    ) -> KeptHearing | None:
+        """The take for one more listener, unless it is too old for him."""
+        age_seconds = max(0.0, self._clock() - label.created_at)
+        if wish.max_age_seconds is not None and age_seconds > wish.max_age_seconds:
+            return None
+        return KeptHearing(
+            name,
+            label,
+            outcome,
+            age_seconds=age_seconds if outcome is Outcome.HIT else None,
+            form=form,
+            content=content,
+            group=self._audience.enter(name.digest),
+            keep_file=self._memory.put_encoded,
+        )
+
+    async def _fetched(self, name: ResultName, wish: CacheWish) -> KeptHearing | None:
+        """What other pods have said, without waiting for any that says it now."""
+        erasures = self.erasures
+        take = None if self._shared is None else await self._shared.fetch(name)
+        if not isinstance(take, KeptTake) or erasures != self.erasures:
+            return None
+        self._memory.put(name, take)
+        return self._kept(name, take.label, take.pcm, wish)
+
+    async def _shared_with_others(self, name: ResultName, make: Make, wish: CacheWish) -> Take | None:
+        """The speech as all get it who ask for it now; None if it was made too long ago for this listener."""
+        flight, outcome = self._flights.joinable(name.key), Outcome.COALESCED
+        if flight is None:
+            flight, outcome = Flight(name), Outcome.MISS
+            self._flights.start(flight, partial(self._fly, make), joinable=True)
+        landing = await flight.board()
+        if isinstance(landing, Performance):
+            return JoinedHearing(flight, landing, outcome, keep_file=self._memory.put_encoded)
+        flight.leave()
+        take = landing.take
+        return self._kept(name, take.label, take.pcm, wish, outcome=landing.outcome)
+
+    async def _fly(self, make: Make, flight: Flight) -> None:
+        found = None if self._shared is None else await self._found(self._shared, flight.name)
+        if isinstance(found, Found):
+            if flight.keeps:
+                self._memory.put(flight.name, found.take)
+            flight.land(found)
+        else:
+            await self._perform(make, found, flight)
+
+    async def _found(self, shared: SharedResultTier, name: ResultName) -> Found | SynthesisLease | TooLong | None:
+        take = await shared.fetch(name)
+        if isinstance(take, KeptTake):
+            return Found(take, Outcome.HIT)
+        if take is not None:
+            return take
+        obtained = await shared.obtain(name)
+        return Found(obtained, Outcome.COALESCED) if isinstance(obtained, KeptTake) else obtained
+
+    async def _perform(self, make: Make, allowed: SynthesisLease | TooLong | None, flight: Flight) -> None:
+        """Makes the speech, for all who listen and for those who come; ``allowed`` is what the other pods say to it."""
+        lease = allowed if isinstance(allowed, SynthesisLease) else None
+        shared = None if isinstance(allowed, TooLong) else self._shared
+
+        def too_long() -> None:
+            flight.awaited = None
+            self._flights.close_to_others(flight)
+            if shared is not None:
+                shared.give_up(flight.name, lease, lambda: flight.keeps)
+
+        async with lease or nullcontext():
+            flight.awaited = None if lease is None else lease.is_awaited
+            making = await make()
+            try:
+                if not making.as_asked:
+                    flight.keeps = False
+                    self._flights.close_to_others(flight)
+                performance = Performance(making, limit_bytes=self._limit_bytes, clock=self._clock, too_long=too_long)
+                flight.land(performance)
+                pcm = await performance.record()
+            finally:
+                await making.aclose()
+        if pcm is not None:
+            take = KeptTake(performance.label, pcm)
+            if flight.keeps:
+                self._memory.put(flight.name, take)
+            if shared is not None:
+                shared.hand_over(flight.name, take, lease, lambda: flight.keeps)

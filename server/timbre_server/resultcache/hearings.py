@@ -1,0 +1,124 @@
+"""What does one listener get of speech that others may hear too?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from timbre_server.audio.quantisation import from_int16, from_little_endian
+from timbre_server.audio.raw_encoder import PCM_SAMPLE_RATE_HZ, wav_header
+from timbre_server.domain.pcm import Samples
+from timbre_server.domain.speech import AudioFormat
+from timbre_server.ports import Blob, Outcome, ResultName, SpeechTimings
+from timbre_server.resultcache.audience import Group
+from timbre_server.resultcache.flights import Flight
+from timbre_server.resultcache.performance import Performance
+from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, Label
+
+PIECE_SECONDS: Final = 1.0
+"""Of kept speech that has to be encoded: about 10 ms of LAME, so that first bytes are early and hops to its thread few."""
+
+KeepFile = Callable[[ResultName, Label, AudioFormat, bytes], bool]
+"""Keeps a file of a take."""
+
+
+def is_made_of_samples(audio_format: AudioFormat, sample_rate_hz: int) -> bool:
+    """Whether a file of that format is the kept samples, perhaps behind a header, so that it is not kept beside them."""
+    return audio_format is AudioFormat.WAV or (audio_format is AudioFormat.PCM and sample_rate_hz == PCM_SAMPLE_RATE_HZ)
+
+
+class KeptHearing:
+    """``Take`` over speech that is whole."""
+
+    def __init__(
+        self,
+        name: ResultName,
+        label: Label,
+        outcome: Outcome,
+        *,
+        age_seconds: float | None,
+        form: AudioFormat | None,
+        content: Blob,
+        group: Group | None,
+        keep_file: KeepFile,
+    ) -> None:
+        """``content`` is the speech as a file of ``form``, or as samples if that is None."""
+        self.id = label.id
+        self.outcome = outcome
+        self.voice_source = ""  # none was needed
+        self.age_seconds = age_seconds
+        self.sample_rate_hz = label.sample_rate_hz
+        self.timings = SpeechTimings()
+        self._name = name
+        self._label = label
+        self._form = form
+        self._content = content
+        self._group = group
+        self._keep_file = keep_file
+
+    def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:
+        if self._form is audio_format:
+            return (self._content,)
+        if self._form is not None or not is_made_of_samples(audio_format, self.sample_rate_hz):
+            return None
+        if audio_format is AudioFormat.PCM:
+            return (self._content,)
+        return wav_header(self.sample_rate_hz, len(self._content) // BYTES_PER_SAMPLE), self._content
+
+    def keep_encoded(self, audio_format: AudioFormat, file: bytes) -> None:
+        if self._group is None or not self._group.erased:
+            self._keep_file(self._name, self._label, audio_format, file)
+
+    async def samples(self) -> AsyncGenerator[Samples, None]:
+        assert self._form is None, "a file is not decoded again"
+        piece_bytes = int(PIECE_SECONDS * self.sample_rate_hz) * BYTES_PER_SAMPLE
+        view = memoryview(self._content)
+        for begin in range(0, len(view), piece_bytes):
+            yield from_int16(from_little_endian(bytes(view[begin : begin + piece_bytes])))
+
+    async def aclose(self) -> None:
+        group, self._group = self._group, None
+        if group is not None:
+            group.leave()
+
+
+class JoinedHearing:
+    """``Take`` over speech that is being made."""
+
+    def __init__(self, flight: Flight, performance: Performance, outcome: Outcome, *, keep_file: KeepFile) -> None:
+        self.id = performance.label.id if flight.keeps else ""
+        self.outcome = outcome
+        self.age_seconds: float | None = None
+        self.sample_rate_hz = performance.label.sample_rate_hz
+        self.voice_source = performance.making.voice_source
+        self.timings = performance.making.timings
+        self._flight: Flight | None = flight
+        self._performance = performance
+        self._seat = performance.seat()
+        self._keep_file = keep_file
+
+    def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:  # noqa: ARG002 - the port's signature
+        return None
+
+    def keep_encoded(self, audio_format: AudioFormat, file: bytes) -> None:
+        performance, flight = self._performance, self._flight
+        whole = performance.ended and not performance.is_too_long
+        if (
+            flight is not None
+            and flight.keeps
+            and whole
+            and not is_made_of_samples(audio_format, performance.label.sample_rate_hz)
+        ):
+            self._keep_file(flight.name, performance.label, audio_format, file)
+
+    async def samples(self) -> AsyncGenerator[Samples, None]:
+        async with aclosing(self._seat.hear()) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def aclose(self) -> None:
+        self._seat.leave()
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.leave()

@@ -1,0 +1,109 @@
+"""What have the other pods said, may this one say it, and what if the place that they share cannot tell?
+
+Nothing here fails because that place is away or holds nonsense: then a pod goes on alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context
+from typing import Final
+
+from timbre_server.errors import StoreUnavailable
+from timbre_server.ports import Blob, Granted, Held, ResultName, SharedResults, Taken
+from timbre_server.resultcache.codec import CorruptResult, decode, encode, encode_too_long
+from timbre_server.resultcache.synthesis_lease import SynthesisLease
+from timbre_server.resultcache.takes import KeptTake, TooLong
+
+POLL_SECONDS: Final = 0.2
+"""How often a pod that waits for another one looks by itself, in case that the whisper was lost: pub/sub promises nothing.
+A claim takes 0.1 ms of Redis, so 100 waiting pods cost it 5 % of a core."""
+
+PATIENCE_SECONDS: Final = 60.0
+"""How long a pod waits for one that says that it speaks, then it speaks itself.  What may be shared is at most 90 s of
+speech by default, which an engine makes in less than its playing time, or nobody could listen to it as it comes."""
+
+
+class SharedResultTier:
+    """Speech that pods share, with its codec and its leases; lives on one event loop."""
+
+    def __init__(self, shared: SharedResults, *, max_entry_bytes: int) -> None:
+        self._shared = shared
+        self._max_entry_bytes = max_entry_bytes
+        self._handing_over: set[asyncio.Task[None]] = set()
+
+    async def fetch(self, name: ResultName) -> KeptTake | TooLong | None:
+        """What is there; None where nothing sound is, or nobody can tell."""
+        with suppress(StoreUnavailable):
+            blob = await self._shared.get(name)
+            if blob is not None:
+                return self._decoded(name, blob)
+        return None
+
+    async def obtain(self, name: ResultName) -> KeptTake | TooLong | SynthesisLease | None:
+        """The speech as soon as any pod has made it, or the right to make it; None: make it without."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + PATIENCE_SECONDS
+        with suppress(StoreUnavailable):
+            while loop.time() < give_up_at:
+                match await self._shared.claim(name):
+                    case Held(blob):
+                        return self._decoded(name, blob)  # a damaged one is replaced, without a lease
+                    case Granted() as granted:
+                        return SynthesisLease(self._shared, name, granted)
+                    case Taken(expires_seconds):
+                        await self._shared.news(name, timeout_seconds=min(expires_seconds, POLL_SECONDS))
+        return None
+
+    def hand_over(
+        self, name: ResultName, take: KeptTake, lease: SynthesisLease | None, wanted: Callable[[], bool]
+    ) -> None:
+        """Publishes in the background what was made, if it still is wanted when it is encoded."""
+        self._publish(name, lambda: encode(name.key, take), lease, wanted)
+
+    def give_up(self, name: ResultName, lease: SynthesisLease | None, wanted: Callable[[], bool]) -> None:
+        """Tells all pods in the background that this speech is too long to wait for, and ends the lease."""
+        mark = TooLong(self._max_entry_bytes)
+        self._publish(name, lambda: encode_too_long(name.key, mark), lease, wanted)
+
+    async def erase(self, digest: str) -> int:
+        """How many were removed.  Raises: StoreUnavailable."""
+        return await self._shared.erase(digest)
+
+    async def close(self) -> None:
+        """Returns when everything is published that shall be.  Idempotent."""
+        if self._handing_over:
+            await asyncio.wait(self._handing_over)
+        await self._shared.close()
+
+    def _publish(
+        self,
+        name: ResultName,
+        encoded: Callable[[], bytes],
+        lease: SynthesisLease | None,
+        wanted: Callable[[], bool],
+    ) -> None:
+        publishing = self._replace(name, encoded, wanted) if lease is None else lease.hand_over(encoded, wanted)
+        self._run(publishing, name)
+
+    async def _replace(self, name: ResultName, encoded: Callable[[], bytes], wanted: Callable[[], bool]) -> None:
+        blob = await asyncio.to_thread(encoded)
+        if wanted():
+            with suppress(StoreUnavailable):
+                await self._shared.publish(name, blob, None)
+
+    def _run(self, publishing: Coroutine[None, None, None], name: ResultName) -> None:
+        task = asyncio.create_task(publishing, name=f"publish-{name.key[:8]}", context=Context())
+        self._handing_over.add(task)
+        task.add_done_callback(self._handing_over.discard)
+
+    def _decoded(self, name: ResultName, blob: Blob) -> KeptTake | TooLong | None:
+        try:
+            found = decode(blob, key=name.key)
+        except CorruptResult:
+            return None
+        if isinstance(found, TooLong) and found.limit_bytes < self._max_entry_bytes:
+            return None  # written by a pod that may keep less
+        return found
