@@ -47,12 +47,11 @@ class SynthesisLease:
         return False
 
     async def hand_over(self, encoded: Callable[[], bytes], wanted: Callable[[], bool]) -> None:
-        """Publishes the result, encoded in a thread, unless it is not wanted any more."""
+        """Publishes the result, unless it is not wanted any more."""
         try:
-            blob = await asyncio.to_thread(encoded)
             with suppress(StoreUnavailable):  # a cache: the next pod makes it again
                 if wanted():
-                    await self._shared.publish(self._name, blob, self._token)
+                    await self._shared.publish(self._name, encoded(), self._token)
                 else:
                     await self._shared.abandon(self._name, self._token)
         finally:

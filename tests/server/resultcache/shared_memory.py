@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from timbre_server.errors import StoreUnavailable
@@ -26,6 +27,11 @@ class World:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     calls: list[str] = field(default_factory=list)
     away: bool = False
+
+    async def until(self, claim: Callable[[], bool]) -> None:
+        """Returns when that is so; asked after each end of a claim."""
+        while not claim():
+            await self.news.wait()
 
     def called(self, call: str) -> None:
         """A pod asks for something, and learns whether anybody is there."""

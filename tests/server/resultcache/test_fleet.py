@@ -1,0 +1,321 @@
+"""Several pods: what one has said the others need not make, and of those who want it at once one makes it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from tests.server.resultcache.sayings import DESCRIPTOR, VOICE, saying
+from tests.server.resultcache.shared_memory import SharedMemory, World
+from tests.server.resultcache.stage import PIECE_SAMPLES, SECONDS_PER_PIECE, Pod, a_pod, heard, now, speech_of
+from tests.virtual_time import in_virtual_time
+from timbre_server.domain.speech import AudioFormat
+from timbre_server.errors import EngineError, NotKept
+from timbre_server.ports import CacheWish, ResultName
+from timbre_server.resultcache.codec import decode
+from timbre_server.resultcache.keys import ResultKeys
+from timbre_server.resultcache.shared_tier import PATIENCE_SECONDS, POLL_SECONDS
+from timbre_server.resultcache.takes import TooLong
+
+NAME = ResultName(ResultKeys(DESCRIPTOR)(saying()), VOICE.digest)
+LEASE_SECONDS = 6.0
+
+
+def two_pods(world: World, **options: int) -> tuple[Pod, Pod]:
+    one, other = (a_pod(world, lease_seconds=LEASE_SECONDS, **options) for _ in range(2))
+    return one, other
+
+
+async def published(world: World) -> None:
+    """Returns when nobody has a lease, and what shall be published is."""
+    await world.until(lambda: not world.leases and NAME in world.blobs)
+
+
+def made(*pods: Pod) -> int:
+    """How often all of them began to speak."""
+    return sum(len(pod.engine.begun) for pod in pods)
+
+
+@in_virtual_time
+async def test_what_one_pod_said_another_one_need_not_make() -> None:
+    world = World()
+    one, other = two_pods(world)
+    said = await one.ask()
+    await published(world)
+    found = await other.ask()
+    assert (said.outcome, found.outcome) == ("miss", "hit")
+    assert found.id == said.id
+    assert np.array_equal(found.samples, said.samples)
+    assert found.age_seconds is not None
+    assert made(one, other) == 1
+
+
+@in_virtual_time
+async def test_what_was_fetched_once_is_at_hand() -> None:
+    world = World()
+    one, other = two_pods(world)
+    await one.ask()
+    await published(world)
+    await other.ask()
+    calls = len(world.calls)
+    assert (await other.ask()).outcome == "hit"
+    assert other.at_hand("Hello.", AudioFormat.WAV) is not None
+    assert len(world.calls) == calls
+
+
+@in_virtual_time
+async def test_forty_equal_requests_at_once_at_both_are_one_synthesis() -> None:
+    world = World()
+    pods = two_pods(world)
+    takes = await asyncio.gather(*(pods[number % 2].ask() for number in range(40)))
+    assert made(*pods) == 1
+    assert sorted(take.outcome for take in takes) == ["coalesced"] * 39 + ["miss"]
+    assert len({take.id for take in takes}) == 1
+    assert all(np.array_equal(take.samples, speech_of("Hello.")) for take in takes)
+    assert world.calls.count("get") == 2
+
+
+@in_virtual_time
+async def test_the_work_goes_on_for_another_pod_when_its_own_listeners_have_left() -> None:
+    world = World()
+    one, other = two_pods(world)
+    leader = asyncio.create_task(one.ask())
+    await asyncio.sleep(0.5)
+    waiting = asyncio.create_task(other.ask())
+    await asyncio.sleep(SECONDS_PER_PIECE)
+    leader.cancel()
+    take = await waiting
+    assert take.outcome == "coalesced"
+    assert np.array_equal(take.samples, speech_of("Hello."))
+    assert made(one, other) == 1
+    assert (await one.ask()).outcome == "hit"
+
+
+@in_virtual_time
+async def test_who_comes_back_while_the_others_are_asked_for_joins_again() -> None:
+    world = World()
+    one, other = two_pods(world)
+    leader = asyncio.create_task(one.ask())
+    await asyncio.sleep(1.5)
+    waiting = asyncio.create_task(other.ask())
+    await asyncio.sleep(0.1)
+    leader.cancel()
+    await asyncio.sleep(0.1)
+    assert (await one.ask()).outcome == "coalesced"
+    await waiting
+    assert made(one, other) == 1
+
+
+@in_virtual_time
+async def test_where_nobody_waits_the_work_ends_and_the_right_to_it_is_free() -> None:
+    world = World()
+    one, other = two_pods(world)
+    leader = asyncio.create_task(one.ask())
+    await asyncio.sleep(1.5)
+    leader.cancel()
+    await asyncio.sleep(0.1)
+    assert world.leases == {}
+    began = now()
+    assert (await other.ask()).outcome == "miss"
+    assert now() - began == pytest.approx(3 * SECONDS_PER_PIECE)
+    assert one.engine.spoken == 1
+
+
+@in_virtual_time
+async def test_when_a_pod_dies_another_one_takes_over() -> None:
+    world = World()
+    one, other = two_pods(world)
+    dead = asyncio.create_task(one.ask())
+    await asyncio.sleep(1.5)
+    token = world.leases[NAME].token
+    waiting = asyncio.create_task(other.ask())
+    await asyncio.sleep(0.1)
+    die(one, world)
+    take = await waiting
+    assert take.outcome == "miss"
+    assert np.array_equal(take.samples, speech_of("Hello."))
+    assert now() <= 1.5 + LEASE_SECONDS + POLL_SECONDS + 3 * SECONDS_PER_PIECE
+    assert not await SharedMemory(world).publish(NAME, b"late", token)
+    dead.cancel()
+
+
+def die(pod: Pod, world: World) -> None:
+    """From now on it says nothing any more to the place that the pods share."""
+    nowhere = World(away=True)
+    tier = pod.cache._shared
+    assert tier is not None
+    assert isinstance(tier._shared, SharedMemory)
+    tier._shared._world = nowhere
+    assert world is not nowhere
+
+
+@in_virtual_time
+async def test_a_lease_lasts_as_long_as_the_speech_takes() -> None:
+    world = World()
+    one, other = two_pods(world)
+    one.engine.pieces = 20
+    takes = await asyncio.gather(one.ask(), other.ask())
+    assert made(one, other) == 1
+    assert [take.outcome for take in takes] == ["miss", "coalesced"]
+
+
+@in_virtual_time
+async def test_a_failure_leaves_it_to_the_next_pod() -> None:
+    world = World()
+    one, other = two_pods(world)
+    one.engine.refuses = EngineError("broken")
+    failed, take = await asyncio.gather(one.ask(), other.ask(), return_exceptions=True)
+    assert isinstance(failed, EngineError)
+    assert not isinstance(take, BaseException)
+    assert take.outcome == "miss"
+
+
+@in_virtual_time
+async def test_nobody_waits_for_ever() -> None:
+    world = World()
+    one, other = two_pods(world)
+    one.engine.pieces = 10_000
+    endless = asyncio.create_task(one.ask())
+    await asyncio.sleep(0.5)
+    began = now()
+    assert (await other.ask()).outcome == "miss"
+    assert PATIENCE_SECONDS <= now() - began <= PATIENCE_SECONDS + POLL_SECONDS + 3 * SECONDS_PER_PIECE
+    endless.cancel()
+
+
+@in_virtual_time
+async def test_where_the_place_is_away_each_pod_goes_on_alone() -> None:
+    world = World(away=True)
+    one, other = two_pods(world)
+    takes = await asyncio.gather(one.ask(), one.ask(), other.ask())
+    assert [take.outcome for take in takes] == ["miss", "coalesced", "miss"]
+    assert (await one.ask()).outcome == "hit"
+    world.away = False
+    assert (await one.ask("Another.")).outcome == "miss"
+
+
+@in_virtual_time
+async def test_a_damaged_entry_is_a_miss_and_is_replaced() -> None:
+    world = World(blobs={NAME: b"damaged"})
+    one, other = two_pods(world)
+    assert (await one.ask()).outcome == "miss"
+    await world.until(lambda: world.blobs[NAME] != b"damaged")
+    assert (await other.ask()).outcome == "hit"
+
+
+@in_virtual_time
+async def test_a_new_take_is_the_one_that_other_pods_find() -> None:
+    world = World()
+    one, other = two_pods(world)
+    old = await one.ask()
+    await published(world)
+    before = world.blobs[NAME]
+    new = await one.ask(wish=CacheWish(reuse=False))
+    await world.until(lambda: world.blobs[NAME] is not before)
+    found = await other.ask()
+    assert found.id == new.id != old.id
+
+
+@in_virtual_time
+async def test_only_kept_speech_is_looked_for_at_the_other_pods_too_and_not_waited_for() -> None:
+    world = World()
+    one, other = two_pods(world)
+    making = asyncio.create_task(one.ask())
+    await asyncio.sleep(1.5)
+    with pytest.raises(NotKept):
+        await other.ask(wish=CacheWish(only_kept=True))
+    await making
+    await published(world)
+    assert (await other.ask(wish=CacheWish(only_kept=True))).outcome == "hit"
+    assert made(one, other) == 1
+
+
+class TestTooLong:
+    """Speech that no pod may keep."""
+
+    LIMIT_BYTES = 100 + 3 * PIECE_SAMPLES
+
+    @in_virtual_time
+    async def test_other_pods_wait_only_until_that_is_known(self) -> None:
+        world = World()
+        one, other = two_pods(world, max_entry_bytes=self.LIMIT_BYTES)
+        one.engine.pieces = 100
+        endless = asyncio.create_task(one.ask())
+        await asyncio.sleep(0.5)
+        take = await other.ask()
+        assert take.outcome == "miss"
+        assert now() <= 3 * SECONDS_PER_PIECE + POLL_SECONDS + 4 * SECONDS_PER_PIECE
+        endless.cancel()
+
+    @in_virtual_time
+    async def test_who_comes_later_does_not_even_ask_for_the_right(self) -> None:
+        world = World()
+        one, other = two_pods(world, max_entry_bytes=self.LIMIT_BYTES)
+        await one.ask()
+        await published(world)
+        assert decode(world.blobs[NAME], key=NAME.key) == TooLong(self.LIMIT_BYTES)
+        world.calls.clear()
+        assert (await other.ask()).outcome == "miss"
+        assert world.calls == ["get"]
+
+    @in_virtual_time
+    async def test_a_pod_that_may_keep_more_keeps_it(self) -> None:
+        world = World()
+        await a_pod(world, max_entry_bytes=self.LIMIT_BYTES).ask()
+        await published(world)
+        mark = world.blobs[NAME]
+        await a_pod(world).ask()
+        await world.until(lambda: world.blobs[NAME] is not mark)
+        assert (await a_pod(world).ask()).outcome == "hit"
+
+
+class TestErasure:
+    """All speech of a recording, on all pods."""
+
+    @in_virtual_time
+    async def test_what_was_shared_is_gone_and_counted(self) -> None:
+        world = World()
+        one, other = two_pods(world)
+        for text in ("Hello.", "Goodbye."):
+            await one.ask(text)
+        await published(world)
+        await asyncio.sleep(1)
+        assert await other.cache.erase(VOICE.digest) == 2
+        assert world.blobs == {}
+        with pytest.raises(NotKept):
+            await other.ask(wish=CacheWish(only_kept=True))
+
+    @in_virtual_time
+    async def test_what_is_being_made_meanwhile_is_not_published_by_the_pod_that_has_not_heard(self) -> None:
+        world = World()
+        one, other = two_pods(world)
+        making = asyncio.create_task(one.ask())
+        await asyncio.sleep(1.5)
+        await other.cache.erase(VOICE.digest)
+        await making
+        await asyncio.sleep(1)
+        assert world.blobs == {}
+
+    @in_virtual_time
+    async def test_a_pod_that_has_heard_publishes_nothing_and_frees_its_lease(self) -> None:
+        world = World()
+        one, _ = two_pods(world)
+        take = await one.take()
+        one.cache.forget(VOICE.digest)
+        await heard(take)
+        await take.aclose()
+        await asyncio.sleep(1)
+        assert world.blobs == {}
+        assert world.leases == {}
+
+    @in_virtual_time
+    async def test_what_was_fetched_while_it_was_erased_is_not_kept(self) -> None:
+        world = World()
+        one, other = two_pods(world)
+        await one.ask()
+        await published(world)
+        asking = asyncio.create_task(other.ask())
+        await asyncio.sleep(0)
+        other.cache.forget(VOICE.digest)
+        await asking
+        assert other.memory.entries == 0
