@@ -36,7 +36,8 @@ _MANAGED: Final[dict[RedisProblem, str]] = {
 _EXTERNAL: Final[dict[RedisProblem, str]] = {
     RedisProblem.SECRET_MISSING: "create it",
     RedisProblem.UNREACHABLE: (
-        "correct spec.redis.external.address, or let the operator's namespace through firewalls and NetworkPolicies"
+        "correct spec.redis.external.address, write tls: {{}} where it wants TLS, or let the operator's namespace through"
+        " firewalls and NetworkPolicies"
     ),
     RedisProblem.TLS_FAILED: (
         "correct spec.redis.external.tls: the authority in caSecretRef, or our certificate in certificateSecretRef"

@@ -1,0 +1,106 @@
+"""What follows from what a server tells in INFO?  Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from timbre_operator.observed import RedisProblem
+
+Info = Mapping[str, Any]
+
+OLDEST: Final = (7, 0)
+"""The store's scripts and the pods' rights (``+@...``, ``~``, ``%R~``) need what Redis 7.0 brought."""
+_NEARLY_FULL: Final = 0.95
+"""Redis refuses a write whose arguments would pass the bound: a full one stands at the size of a recording below it."""
+_STILL_FULL: Final = 0.9
+"""Below that a server that was full has room for voices again."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One server's account of itself."""
+
+    version: str
+    policy: str
+    used_bytes: int
+    max_bytes: int
+    evictable: bool
+    """Whether there is something that its policy lets it evict."""
+    refused: int
+    """Writes that it refused for want of memory since its start."""
+    evicted: int
+    """Keys that it evicted since its start."""
+    loading: bool
+    replica: bool
+    old: bool
+
+    @classmethod
+    def from_info(cls, info: Info) -> Account:
+        """From the parsed answer; what a server does not tell is taken for good."""
+        policy = str(info.get("maxmemory_policy", ""))
+        keyspaces = [
+            value for name, value in info.items() if re.fullmatch(r"db\d+", name) and isinstance(value, Mapping)
+        ]
+        volatile = any(int(keyspace.get("expires", 0)) > 0 for keyspace in keyspaces)
+        refusals = info.get("errorstat_OOM")
+        return cls(
+            version=_version(info),
+            policy=policy,
+            used_bytes=max(0, _number(info, "used_memory") - _number(info, "mem_not_counted_for_evict")),
+            max_bytes=_number(info, "maxmemory"),
+            evictable=policy.startswith("allkeys") or (policy.startswith("volatile") and volatile),
+            refused=_number(refusals, "count") if isinstance(refusals, Mapping) else 0,
+            evicted=_number(info, "evicted_keys"),
+            loading=bool(_number(info, "loading")),
+            replica=str(info.get("role", "master")) != "master",
+            old=_numbers(str(info.get("redis_version", ""))) < OLDEST if info.get("redis_version") else False,
+        )
+
+    @property
+    def evicts_voices(self) -> bool:
+        """Whether it may evict what has no life time."""
+        return self.policy.startswith("allkeys") and self.max_bytes > 0
+
+
+def is_full(now: Account, before: Account | None, *, was_full: bool) -> bool:
+    """Whether no voice can be stored.
+
+    Redis does not say so; it refuses writes, and counts them.  ``before`` is the last account of the same server.
+    """
+    if not now.max_bytes or now.used_bytes < _STILL_FULL * now.max_bytes:
+        return False
+    if before is not None and 0 <= before.refused < now.refused:
+        return True
+    if was_full and before is not None and now.evicted == before.evicted:
+        return True
+    return not now.evictable and now.used_bytes >= _NEARLY_FULL * now.max_bytes
+
+
+def problem_of(account: Account, *, full: bool) -> RedisProblem | None:
+    """The worst thing that an account tells."""
+    found = (
+        (account.loading, RedisProblem.LOADING),
+        (account.old, RedisProblem.TOO_OLD),
+        (account.replica, RedisProblem.READ_ONLY),
+        (account.evicts_voices, RedisProblem.POLICY_EVICTS_VOICES),
+        (full, RedisProblem.FULL),
+    )
+    return next((problem for holds, problem in found if holds), None)
+
+
+def _version(info: Info) -> str:
+    if info.get("valkey_version"):
+        return f"Valkey {info['valkey_version']}"
+    return str(info.get("redis_version", ""))
+
+
+def _number(info: Info, name: str) -> int:
+    value = info.get(name, 0)
+    return int(value) if isinstance(value, int | float) or str(value).isdecimal() else 0
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])

@@ -1,0 +1,123 @@
+"""A short look at a Redis, and the few things that a running one can be told."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import redis.exceptions
+
+from timbre_operator.observed import RedisFacts, RedisProblem
+from timbre_operator.ports import RedisTarget
+from timbre_operator.redis_probe.account import Account, is_full, problem_of
+from timbre_operator.redis_probe.connections import Connections, Node
+from timbre_operator.redis_probe.failures import LOOK_ERRORS, LookFailed, failure_of
+from timbre_operator.redis_probe.topology import masters
+
+LOOK_SECONDS: Final = 8.0
+"""A whole look: a few nodes that do not answer, one after the other."""
+MAX_REMEMBERED: Final = 4096
+"""Servers; nodes that are gone are forgotten at last, and a full one is found again by its next refusal."""
+
+
+class NetworkRedisProbe:
+    """``ports.RedisProbe``; remembers of each server whether it was full, for Redis does not say it."""
+
+    def __init__(self) -> None:
+        self._last: dict[Node, tuple[Account, bool]] = {}
+
+    async def look(self, target: RedisTarget) -> RedisFacts:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._facts(target)
+        except TimeoutError:
+            failure = LookFailed(RedisProblem.UNREACHABLE, f"it does not answer within {LOOK_SECONDS:g} seconds")
+        except LookFailed as found:
+            failure = found
+        except LOOK_ERRORS as error:
+            failure = failure_of(error)
+        return RedisFacts(
+            address=target.address, problem=failure.problem, detail=_without_secrets(failure.detail, target)
+        )
+
+    async def tune(self, target: RedisTarget, settings: Mapping[str, str]) -> Mapping[str, str]:
+        refused: dict[str, str] = {}
+        try:
+            connections = await _connections(target)
+            async with asyncio.timeout(LOOK_SECONDS):
+                for node in await masters(target, connections):
+                    async with connections.server(node) as server:
+                        refused |= await _set(server, settings)
+        except (LookFailed, *LOOK_ERRORS) as error:
+            words = _without_secrets(failure_of(error).detail, target)
+            return dict.fromkeys(settings, words) | refused
+        return refused
+
+    async def _facts(self, target: RedisTarget) -> RedisFacts:
+        connections = await _connections(target)
+        nodes = await masters(target, connections)
+        accounts = await asyncio.gather(*(_account(connections, node) for node in nodes))
+        problems = [self._problem(node, account) for node, account in zip(nodes, accounts, strict=True)]
+        return _summed(target, nodes, accounts, problems)
+
+    def _problem(self, node: Node, account: Account) -> RedisProblem | None:
+        before, was_full = self._last.get(node, (None, False))
+        full = is_full(account, before, was_full=was_full)
+        if len(self._last) >= MAX_REMEMBERED:
+            self._last.clear()
+        self._last[node] = (account, full)
+        return problem_of(account, full=full)
+
+
+async def _connections(target: RedisTarget) -> Connections:
+    """Off the loop: certificates are read for tens of milliseconds."""
+    try:
+        return await asyncio.to_thread(Connections, target)
+    except ssl.SSLError as error:
+        raise LookFailed(
+            RedisProblem.TLS_FAILED, "a Secret of spec.redis.external.tls holds no certificate, or not its key, in PEM"
+        ) from error
+
+
+async def _account(connections: Connections, node: Node) -> Account:
+    async with connections.server(node) as server:
+        info: dict[str, Any] = await server.info()
+        return Account.from_info(info)
+
+
+async def _set(server: Any, settings: Mapping[str, str]) -> dict[str, str]:
+    refused: dict[str, str] = {}
+    for name, value in settings.items():
+        try:
+            await server.config_set(name, value)
+        except redis.exceptions.ResponseError as error:
+            refused[name] = str(error)
+    return refused
+
+
+def _summed(
+    target: RedisTarget, nodes: Sequence[Node], accounts: Sequence[Account], problems: Sequence[RedisProblem | None]
+) -> RedisFacts:
+    """Of several servers the first with a problem speaks for all; what they hold is added up."""
+    guilty = next((place for place, problem in enumerate(problems) if problem is not None), 0)
+    account, problem = accounts[guilty], problems[guilty]
+    where = f"at {nodes[guilty][0]}:{nodes[guilty][1]}" if problem is not None and target.mode != "standalone" else ""
+    return RedisFacts(
+        address=target.address,
+        version=account.version,
+        policy=account.policy,
+        used_bytes=sum(account.used_bytes for account in accounts),
+        max_bytes=sum(account.max_bytes for account in accounts),
+        problem=problem,
+        detail=where,
+    )
+
+
+def _without_secrets(detail: str, target: RedisTarget) -> str:
+    """Whatever a server says: the passwords are ours to keep."""
+    for secret in (target.password, target.sentinel_password):
+        if secret:
+            detail = detail.replace(secret, "***")
+    return detail
