@@ -84,12 +84,6 @@ class Reconciler:
         )
         failures = await self._steps.carry_out(key, steps.actions, memory)
         failures += await grow_volume(service, world.cluster, world.live, memory, clock=world.clock)
-        strangers = [
-            child for child in found if controller_uid(child) != uid and world.live.find(*_name(child)) is None
-        ]
+        known = {key_of(child) for child in world.live.children(key)}
+        strangers = [child for child in found if controller_uid(child) != uid and key_of(child) not in known]
         return ready, Outcome((*unread.values(), *failures), tuple(strangers))
-
-
-def _name(manifest: Manifest) -> tuple[str, str, str]:
-    key = key_of(manifest)
-    return key.kind, key.namespace, key.name

@@ -1,0 +1,124 @@
+"""Every Redis is looked at now and then, beside the turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from tests.operator.manifests import a_service
+from tests.operator.reconciler.scene import KEY, Scene, a_scene
+from tests.virtual_time import in_virtual_time
+from timbre_operator.observed import RedisFacts, RedisProblem
+from timbre_operator.ports import RedisTarget, ServiceKey
+from timbre_operator.reconciler.redis_looks import LOOK_SECONDS, RedisLooks
+
+WELL = RedisFacts(address="x:6379", version="8.1")
+
+
+class Probe:
+    """Says what it is told to say, after so many seconds."""
+
+    def __init__(self, facts: RedisFacts = WELL, seconds: float = 0.0) -> None:
+        self.facts = facts
+        self.looks: list[RedisTarget] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self._seconds = seconds
+
+    async def look(self, target: RedisTarget) -> RedisFacts:
+        self.looks.append(target)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self._seconds)
+        self.at_once -= 1
+        return self.facts
+
+    async def tune(self, target: RedisTarget, settings: Mapping[str, str]) -> Mapping[str, str]:
+        del target, settings
+        return {}
+
+
+def _looks(scene: Scene, probe: Probe, news: list[ServiceKey], *services: ServiceKey) -> RedisLooks:
+    return RedisLooks(
+        scene.reconciler,
+        probe,
+        services=lambda: list(services or (KEY,)),
+        news=news.append,
+        clock=lambda: scene.seconds,
+    )
+
+
+async def test_what_is_seen_is_in_the_status_of_the_next_turn() -> None:
+    scene = await a_scene(a_service().on_external_redis())
+    news: list[ServiceKey] = []
+    await _looks(scene, Probe(), news).round()
+    assert news == [KEY]
+    await scene.turn()
+    assert scene.condition("RedisReady")["status"] == "True"
+    assert scene.get("VoiceService")["status"]["redis"]["version"] == "8.1"
+
+
+async def test_a_look_that_sees_the_same_is_no_news() -> None:
+    scene = await a_scene()
+    news: list[ServiceKey] = []
+    probe = Probe()
+    looks = _looks(scene, probe, news)
+    for used_bytes in range(3):
+        probe.facts = RedisFacts(address="x:6379", version="8.1", used_bytes=used_bytes)
+        await looks.round()
+        scene.wait(LOOK_SECONDS)
+    assert len(probe.looks) == 3
+    assert news == [KEY]
+
+
+async def test_it_is_not_looked_at_in_every_round() -> None:
+    scene = await a_scene()
+    probe = Probe()
+    looks = _looks(scene, probe, [])
+    for _ in range(int(LOOK_SECONDS)):
+        await looks.round()
+        scene.wait(1)
+    assert len(probe.looks) == 1
+
+
+async def test_another_password_is_tried_at_once() -> None:
+    scene = await a_scene()
+    probe = Probe()
+    looks = _looks(scene, probe, [])
+    await looks.round()
+    scene.cluster.remove("Secret", "studio", "narrator-redis")
+    await scene.turn()
+    await looks.round()
+    assert len({target.password for target in probe.looks}) == 2
+
+
+async def test_a_service_whose_secret_is_missing_is_not_looked_at() -> None:
+    scene = await a_scene(a_service().on_external_redis(passwordSecretRef={"name": "nowhere"}))
+    probe = Probe()
+    await _looks(scene, probe, []).round()
+    assert probe.looks == []
+
+
+async def test_trouble_is_news() -> None:
+    scene = await a_scene()
+    news: list[ServiceKey] = []
+    probe = Probe()
+    looks = _looks(scene, probe, news)
+    await looks.round()
+    probe.facts = RedisFacts(address="x:6379", problem=RedisProblem.FULL)
+    scene.wait(LOOK_SECONDS)
+    await looks.round()
+    assert news == [KEY, KEY]
+
+
+@in_virtual_time
+async def test_many_that_hang_are_looked_at_beside_each_other() -> None:
+    scene = await a_scene()
+    services = [ServiceKey("studio", f"service-{number}") for number in range(80)]
+    target = scene.reconciler.memory(KEY).redis_target
+    for key in services:
+        scene.reconciler.memory(key).redis_target = target
+    probe = Probe(seconds=3)
+    await _looks(scene, probe, [], *services).round()
+    assert probe.most_at_once == 8
+    assert asyncio.get_running_loop().time() == 30
