@@ -21,9 +21,11 @@ from timbre_operator.reconciler.convergence import Reconciler
 from timbre_operator.reconciler.fence import FencedCluster
 from timbre_operator.reconciler.freshness import Freshness
 from timbre_operator.reconciler.live import Live
+from timbre_operator.reconciler.redis_looks import RedisLooks
 from timbre_operator.reconciler.resync import Resync
 from timbre_operator.reconciler.work_queue import WorkQueue
 from timbre_operator.reconciler.world import Surroundings, World
+from timbre_operator.redis_probe import NetworkRedisProbe
 from timbre_operator.settings import OperatorSettings
 
 
@@ -49,6 +51,7 @@ class Parts:
     resync: Resync
     reconciler: Reconciler
     queue: WorkQueue[ServiceKey]
+    redis_looks: RedisLooks
 
     def heard(self, type_: str, manifest: Mapping[str, Any]) -> None:
         """A watch told of an object."""
@@ -103,6 +106,9 @@ def build_parts(
         namespaces=settings.namespaces,
         serves_metrics=settings.metrics_api_certificate is not None,
     )
+    redis_looks = RedisLooks(
+        reconciler, NetworkRedisProbe(), services=lambda: list(live.services()), news=queue.add, clock=clock
+    )
     metrics.watch_leadership(lease.held)
     metrics.watch_queue(queue.depth, queue.oldest_seconds)
     metrics.watch_cluster(lambda: len(live.services()), freshness.idle_seconds)
@@ -117,4 +123,5 @@ def build_parts(
         resync=resync,
         reconciler=reconciler,
         queue=queue,
+        redis_looks=redis_looks,
     )

@@ -125,12 +125,13 @@ class Operator:
             self._parts.queue.add(key)
         keeping = asyncio.create_task(self._parts.lease.keep())
         working = asyncio.create_task(self._parts.queue.run())
+        looking = asyncio.create_task(self._parts.redis_looks.run())
         try:
-            await _first(keeping, working)
+            await _first(keeping, working, looking)
             # Turns that were let end while the lease is kept, or a lease that was lost in the middle of them.
             return 0 if working.done() else EXIT_LEASE_LOST
         finally:
-            await _cancelled(working, keeping)
+            await _cancelled(working, looking, keeping)
 
     async def _end_turns(self, leading: asyncio.Task[int]) -> None:
         self._parts.queue.stop()

@@ -16,6 +16,7 @@ from timbre_operator.reconciler.reporting import report
 from timbre_operator.reconciler.steps import Steps
 from timbre_operator.reconciler.volume import grow_volume
 from timbre_operator.reconciler.world import World
+from timbre_operator.scaling import report as report_scaling
 from timbre_operator.status import build_invalid_status, build_status
 from timbre_operator.voiceservice import VoiceService, from_manifest
 
@@ -57,7 +58,9 @@ class Reconciler:
         ready, outcome = await self._act(key, service, memory)
         look_again = await explain(key, world.cluster, world.live, memory, clock=world.clock)
         observed = observed_of(world, service, memory, ready, outcome)
-        status = build_status(observed, autoscaling=world.autoscaling(key, observed), now=world.now())
+        moment = world.now()
+        before = service.status.autoscaling if service.status else None
+        status = build_status(observed, autoscaling=report_scaling(before, observed, moment), now=moment)
         report_again = await report(world, manifest, service.status, status, memory)
         now = world.clock()
         waits = (

@@ -7,14 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from timbre_operator.metrics import Metrics
-from timbre_operator.observed import Failure, Observed, OptionalKind
-from timbre_operator.ports import Cluster, LoadSource, ServiceKey
+from timbre_operator.observed import Failure, OptionalKind
+from timbre_operator.ports import Cluster, LoadSource
 from timbre_operator.reconciler.live import Live
 from timbre_operator.settings import Release
-from timbre_operator.voiceservice.status import AutoscalingStatus
-
-AutoscalingReport = Callable[[ServiceKey, Observed], AutoscalingStatus | None]
-"""Why there are this many pods, with the decisions that were seen; None where nobody knows yet."""
 
 
 def _moment() -> datetime:
@@ -44,5 +40,4 @@ class World:
     clock: Callable[[], float]
     """Seconds that only grow."""
     now: Callable[[], datetime] = _moment
-    autoscaling: AutoscalingReport = lambda _key, _observed: None
     surroundings: Surroundings = field(default_factory=Surroundings)
