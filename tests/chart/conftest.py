@@ -15,6 +15,7 @@ from examples.fleet_demo import enrol, speak, upload
 from examples.local_server import LocalServer
 from tests.chart.alert_rules import HOME, all_groups
 from tests.chart.exposition import served
+from tests.chart.helm import Helm
 from tests.chart.operator_sample import operator_exposition
 from tests.chart.prometheus import Prometheus, Target
 from tests.quality import recordings
@@ -85,3 +86,9 @@ def prometheus(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFacto
         stack.callback(running.close)
         stack.callback(Load(server).stop)
         yield running
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Helm without a cluster."""
+    return Helm(tmp_path_factory.mktemp("helm"))
