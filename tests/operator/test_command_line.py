@@ -47,8 +47,9 @@ def test_render_prints_every_child_as_yaml(capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     assert "  redis.conf: |\n    # Made by" in printed  # as a block, for people read it
     children = list(yaml.safe_load_all(printed))
-    assert [child["kind"] for child in children][-3:] == ["HorizontalPodAutoscaler", "PodMonitor", "PrometheusRule"]
-    assert len(children) == 14
+    kinds = ["HorizontalPodAutoscaler", "PodMonitor", "PodMonitor", "PrometheusRule"]
+    assert [child["kind"] for child in children][-4:] == kinds
+    assert len(children) == 15
     assert all("ownerReferences" not in child["metadata"] for child in children)
 
 

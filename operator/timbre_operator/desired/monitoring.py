@@ -24,8 +24,9 @@ def build_pod_monitor(inputs: Inputs) -> Manifest | None:
 
 
 def build_redis_pod_monitor(inputs: Inputs) -> Manifest | None:
-    """The same of a managed Redis."""
-    if not _scraped(inputs) or inputs.service.managed_redis is None:
+    """The same of a managed Redis, by its exporter."""
+    managed = inputs.service.managed_redis
+    if not _scraped(inputs) or managed is None or not managed.exports:
         return None
     return _pod_monitor(inputs, labels.REDIS_COMPONENT, EXPORTER_PORT, suffix=REDIS_SUFFIX)
 

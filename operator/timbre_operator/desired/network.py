@@ -6,6 +6,7 @@ from timbre_contract import api, labels
 from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.ownership import child
 from timbre_operator.desired.redis_access import REDIS_PORT
+from timbre_operator.desired.redis_exporter import METRICS_PORT
 from timbre_operator.voiceservice.names import REDIS_SUFFIX
 
 
@@ -25,8 +26,10 @@ def build_network_policy(inputs: Inputs) -> Manifest:
 
 
 def build_redis_network_policy(inputs: Inputs) -> Manifest:
-    """Redis from the service's own pods and from the operator; outwards nothing at all."""
+    """Redis from the service's own pods and the operator, its metrics from inside the cluster; outwards nothing at all."""
     service = inputs.service
+    managed = service.managed_redis
+    scraping = {"ports": [{"port": METRICS_PORT, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}
     spec = {
         "podSelector": {"matchLabels": labels.selector(service.name, labels.REDIS_COMPONENT)},
         "policyTypes": ["Ingress", "Egress"],
@@ -41,7 +44,8 @@ def build_redis_network_policy(inputs: Inputs) -> Manifest:
                         }
                     },
                 ],
-            }
+            },
+            *([scraping] if managed is not None and managed.exports else []),
         ],
     }
     return child(

@@ -21,6 +21,7 @@ from timbre_operator.desired.redis_config import (
     redis_conf,
     users_acl,
 )
+from timbre_operator.desired.redis_exporter import PASSWORD_FILE, build_exporter, password_file
 from timbre_operator.desired.resources import MIB
 from timbre_operator.voiceservice.names import ACL_SUFFIX, REDIS_SUFFIX
 from timbre_operator.voiceservice.redis import ManagedRedis
@@ -65,8 +66,11 @@ def build_password_secret(inputs: Inputs) -> Manifest:
 
 
 def build_acl_secret(inputs: Inputs) -> Manifest:
-    """Who may do what: hashes of the passwords and the rights of this release."""
-    data = {"users.acl": _base64(users_acl(inputs.redis_passwords))}
+    """Who may do what: hashes of the passwords and the rights of this release; and the exporter's own password."""
+    data = {
+        "users.acl": _base64(users_acl(inputs.redis_passwords)),
+        PASSWORD_FILE: _base64(password_file(inputs.redis_passwords)),
+    }
     return child(inputs.service, "v1", "Secret", suffix=ACL_SUFFIX, component=_COMPONENT, type="Opaque", data=data)
 
 
@@ -77,9 +81,13 @@ def build_config_map(inputs: Inputs, managed: ManagedRedis) -> Manifest:
 
 
 def build_redis_service(inputs: Inputs) -> Manifest:
-    """One address that stays when the pod moves."""
+    """One address that stays when the pod moves.
+
+    Ready or not: an exporter whose image does not come keeps nobody from Redis, and a Redis that reads its file says so.
+    """
     spec = {
         "type": "ClusterIP",
+        "publishNotReadyAddresses": True,
         "selector": labels.selector(inputs.service.name, _COMPONENT),
         "ports": [{"name": "redis", "port": REDIS_PORT, "targetPort": "redis", "protocol": "TCP"}],
     }
@@ -97,6 +105,8 @@ def build_stateful_set(inputs: Inputs, managed: ManagedRedis) -> Manifest:
         claim["storageClassName"] = managed.storage.class_name
     spec = {
         "replicas": 1,
+        # With OrderedReady a pod that cannot start is never replaced, not even by a corrected one (kubernetes#67250).
+        "podManagementPolicy": "Parallel",
         "serviceName": f"{service.name}{REDIS_SUFFIX}",
         "selector": {"matchLabels": labels.selector(service.name, _COMPONENT)},
         "template": _pod_template(inputs, managed),
@@ -124,10 +134,11 @@ def _pod_template(inputs: Inputs, managed: ManagedRedis) -> Manifest:
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 30,
             "securityContext": pod_security(_USER),
-            "containers": [_container(inputs, managed)],
+            "containers": [_container(inputs, managed), *([build_exporter(inputs)] if managed.exports else [])],
             "volumes": [
                 {"name": "config", "configMap": {"name": name}},
-                {"name": "acl", "secret": {"secretName": f"{inputs.service.name}{ACL_SUFFIX}", "defaultMode": 0o440}},
+                _secret_file(inputs, "acl", "users.acl"),
+                *([_secret_file(inputs, "exporter", PASSWORD_FILE)] if managed.exports else []),
             ],
         },
     }
@@ -156,6 +167,16 @@ def _container(inputs: Inputs, managed: ManagedRedis) -> Manifest:
             {"name": "acl", "mountPath": ACL_FOLDER, "readOnly": True},
         ],
     }
+
+
+def _secret_file(inputs: Inputs, volume: str, key: str) -> Manifest:
+    """One key of the Secret, for the one container that needs it."""
+    source = {
+        "secretName": f"{inputs.service.name}{ACL_SUFFIX}",
+        "defaultMode": 0o440,
+        "items": [{"key": key, "path": key}],
+    }
+    return {"name": volume, "secret": source}
 
 
 def _volume_size(managed: ManagedRedis, there_bytes: int) -> str:

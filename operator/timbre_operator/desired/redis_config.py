@@ -8,6 +8,7 @@ from typing import Final
 from timbre_contract.keys import VERSION_PREFIX
 from timbre_operator.desired.inputs import RedisPasswords
 from timbre_operator.desired.redis_access import POD_USER, REDIS_PORT
+from timbre_operator.desired.redis_exporter import MONITOR_USER, monitor_password
 from timbre_operator.voiceservice.redis import ManagedRedis
 
 CONFIG_FOLDER: Final = "/etc/redis"
@@ -15,6 +16,8 @@ ACL_FOLDER: Final = "/etc/redis-acl"
 DATA_FOLDER: Final = "/data"
 OPERATOR_USER: Final = "timbre-operator"
 PROBE_USER: Final = "probe"
+POLICY: Final = "volatile-lru"
+"""Caches have a life time and are evicted; voices have none and never are."""
 
 # What the store's scripts and clients use lies in these categories; what can empty, stop or reconfigure a server does not.
 _POD_COMMANDS: Final = (
@@ -25,6 +28,8 @@ _POD_COMMANDS: Final = (
 _OPERATOR_COMMANDS: Final = (
     "-@all +@connection -@admin -@dangerous +info +config|get +config|set +acl|load +dbsize +time"
 )
+# What redis_exporter asks. Not SLOWLOG GET: an entry holds arguments, and these are voices and what they say.
+_MONITOR_COMMANDS: Final = "-@all +info +client|setname +slowlog|len +latency|latest +latency|histogram"
 
 
 def redis_conf(managed: ManagedRedis, *, port: int = REDIS_PORT, acl_folder: str = ACL_FOLDER) -> str:
@@ -43,7 +48,7 @@ appendfsync everysec
 save ""
 maxmemory {managed.memory.bytes}
 # Caches have a life time and are evicted; voices have none and never are.
-maxmemory-policy volatile-lru
+maxmemory-policy {POLICY}
 tcp-keepalive 60
 """
 
@@ -54,6 +59,7 @@ def users_acl(passwords: RedisPasswords) -> str:
         "user default off resetkeys resetchannels -@all\n"
         f"user {POD_USER} on #{_hash(passwords.pods)} ~{VERSION_PREFIX}* resetchannels &{VERSION_PREFIX}* {_POD_COMMANDS}\n"
         f"user {OPERATOR_USER} on #{_hash(passwords.operator)} resetkeys resetchannels {_OPERATOR_COMMANDS}\n"
+        f"user {MONITOR_USER} on #{_hash(monitor_password(passwords))} resetkeys resetchannels {_MONITOR_COMMANDS}\n"
         f"user {PROBE_USER} on nopass resetkeys resetchannels -@all +ping\n"
     )
 

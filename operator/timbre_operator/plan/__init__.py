@@ -21,7 +21,7 @@ Manifest = Mapping[str, Any]
 _AUTOSCALERS: Final = {"HorizontalPodAutoscaler", "ScaledObject"}
 """Two of them on one Deployment fight, and KEDA refuses to be the second: an old one leaves before a new one comes."""
 _FIXED: Final = {
-    "StatefulSet": ("volumeClaimTemplates", "serviceName", "selector"),
+    "StatefulSet": ("volumeClaimTemplates", "serviceName", "selector", "podManagementPolicy"),
     "Deployment": ("selector",),
 }
 """Fields of the spec that the API server never changes: such an object is made anew while its pods stay."""

@@ -18,11 +18,9 @@ from timbre_operator.status.redis_cures import told
 from timbre_operator.status.running import not_created, not_mounted, probe_failing, turned_away
 from timbre_operator.status.scheduling import unschedulable
 from timbre_operator.status.volume import claim_pending
-from timbre_operator.voiceservice.names import REDIS_SUFFIX
+from timbre_operator.voiceservice.names import EXPORTER_CONTAINER, REDIS_SUFFIX
 
 STARTING: Final = "Starting"
-EXPORTER: Final = "exporter"
-"""Its container in Redis' pod; Redis serves without it."""
 _POD_CHECKS: Final[tuple[PodCheck, ...]] = (
     cannot_pull, not_created, unschedulable, not_mounted, oom_killed, crashed, probe_failing, turned_away,
 )  # fmt: skip
@@ -54,13 +52,13 @@ def is_trouble(verdict: Verdict) -> bool:
 
 def redis_pod_trouble(observed: Observed, now: datetime) -> Finding | None:
     """What keeps the managed Redis from running."""
-    pods = [pod for pod in _pods(observed, lambda container: container.name != EXPORTER) if not _serves(pod)]
+    pods = [pod for pod in _pods(observed, lambda container: container.name != EXPORTER_CONTAINER) if not _serves(pod)]
     return blamed(pods, _POD_CHECKS, redis_component(observed, now))
 
 
 def exporter_trouble(observed: Observed, now: datetime) -> Finding | None:
     """What keeps its exporter from running, while Redis runs."""
-    pods = [pod for pod in _pods(observed, lambda container: container.name == EXPORTER) if not _serves(pod)]
+    pods = [pod for pod in _pods(observed, lambda container: container.name == EXPORTER_CONTAINER) if not _serves(pod)]
     found = blamed(pods, (cannot_pull, not_created, oom_killed, crashed), redis_component(observed, now))
     if found is None:
         return None
@@ -70,7 +68,7 @@ def exporter_trouble(observed: Observed, now: datetime) -> Finding | None:
 def _starting(observed: Observed) -> bool:
     """Whether the managed Redis' pod has not served since it was made, or is not made yet."""
     return observed.service.managed_redis is not None and not any(
-        _serves(pod) for pod in _pods(observed, lambda container: container.name != EXPORTER)
+        _serves(pod) for pod in _pods(observed, lambda container: container.name != EXPORTER_CONTAINER)
     )
 
 

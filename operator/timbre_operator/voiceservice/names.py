@@ -8,6 +8,9 @@ REDIS_SUFFIX: Final = "-redis"
 ACL_SUFFIX: Final = "-redis-acl"
 HEADLESS_SUFFIX: Final = "-headless"
 
+EXPORTER_CONTAINER: Final = "exporter"
+"""In the pod of the managed Redis, beside the container ``redis``."""
+
 CHILD_SUFFIXES: Final = ("", REDIS_SUFFIX, ACL_SUFFIX, HEADLESS_SUFFIX)
 """All of them."""
 RESERVED_ENDINGS: Final = (REDIS_SUFFIX, HEADLESS_SUFFIX)

@@ -69,6 +69,8 @@ class ManagedRedis(Model):
     """What it may hold, 1Gi where it is not written; the hottest features stay, voices are never evicted."""
     storage: Storage | None = None
     """Its volume."""
+    exporter: Literal["Enabled", "Disabled"] | None = None
+    """Whether a container beside it serves metrics for Prometheus on port 9121; Enabled where it is not written."""
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.maxMemory) || !isQuantity(self.maxMemory)"
@@ -99,6 +101,11 @@ class ManagedRedis(Model):
         """Size of its volume, default included."""
         written = self.storage.size if self.storage else None
         return written.bytes if written else VOLUME_FACTOR * self.memory.bytes
+
+    @property
+    def exports(self) -> bool:
+        """Whether it has an exporter."""
+        return self.exporter != "Disabled"
 
     @property
     def retained(self) -> bool:

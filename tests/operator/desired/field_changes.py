@@ -53,6 +53,9 @@ CHANGES: Final[dict[str, tuple[AService, Any, set[str]]]] = {
     "redis.managed.maxMemory": (a_service(), "2Gi", _REDIS | {"ConfigMap/narrator-redis"}),
     "redis.managed.storage.size": (a_service(), "9Gi", _REDIS),
     "redis.managed.storage.className": (a_service(), "fast", _REDIS),
+    "redis.managed.exporter": (
+        a_service(), "Disabled", _REDIS | {"PodMonitor/narrator-redis", "NetworkPolicy/narrator-redis"},
+    ),
     "redis.managed.storage.onDelete": (a_service(), "Delete", _REDIS),
     "redis.external.mode": (a_service().on_external_redis(), "Cluster", _POD),
     "redis.external.address": (_EXTERNAL, "a:1,b:2", _POD),

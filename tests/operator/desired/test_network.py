@@ -20,9 +20,10 @@ def test_redis_is_for_the_service_s_pods_and_the_operator() -> None:
     spec = children["NetworkPolicy/narrator-redis"]["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert "egress" not in spec
-    (rule,) = spec["ingress"]
+    rule, scraping = spec["ingress"]
     assert rule["ports"] == [{"port": 6379, "protocol": "TCP"}]
     pods, operator = rule["from"]
     labels = children["Deployment/narrator"]["spec"]["template"]["metadata"]["labels"]
     assert pods["podSelector"]["matchLabels"].items() <= labels.items()
+    assert scraping == {"ports": [{"port": 9121, "protocol": "TCP"}], "from": [{"namespaceSelector": {}}]}
     assert operator == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "timbre-system"}}}

@@ -112,3 +112,22 @@ def test_the_files_lie_where_the_command_looks_for_them() -> None:
     conf = children["ConfigMap/narrator-redis"]["data"]["redis.conf"]
     assert f"aclfile {mounts['acl']}/users.acl\n" in conf
     assert f"dir {mounts['data']}\n" in conf
+
+
+def test_an_exporter_that_is_not_ready_keeps_nobody_from_redis() -> None:
+    assert children_of(a_service())["Service/narrator-redis"]["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_a_pod_that_cannot_start_is_replaced_by_a_corrected_one() -> None:
+    assert _set(a_service())["podManagementPolicy"] == "Parallel"
+
+
+def test_each_container_reads_its_own_file_of_the_secret() -> None:
+    children = children_of(a_service())
+    template = children["StatefulSet/narrator-redis"]["spec"]["template"]
+    volumes = {volume["name"]: volume for volume in template["spec"]["volumes"]}
+    keys = {name: [item["key"] for item in volumes[name]["secret"]["items"]] for name in ("acl", "exporter")}
+    assert keys == {"acl": ["users.acl"], "exporter": ["exporter.json"]}
+    assert set(children["Secret/narrator-redis-acl"]["data"]) == {"users.acl", "exporter.json"}
+    mounts = {name: [m["name"] for m in container_of(template, name)["volumeMounts"]] for name in ("redis", "exporter")}
+    assert mounts == {"redis": ["data", "config", "acl"], "exporter": ["exporter"]}

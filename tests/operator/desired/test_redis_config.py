@@ -20,6 +20,7 @@ from tests.redis_server import BINARY, REDIS_IS_HERE, free_port
 from tests.server.store.registries import UNHURRIED, a_consent, a_voice
 from timbre_contract.keys import ServiceKeys
 from timbre_operator.desired.redis_config import redis_conf, users_acl
+from timbre_operator.desired.redis_exporter import MONITOR_USER, monitor_password
 from timbre_server.settings import RedisSettings
 from timbre_server.store.link import RedisLink
 from timbre_server.store.redis_voices import RedisVoiceStore
@@ -152,6 +153,31 @@ def test_the_operator_looks_and_tunes_and_touches_no_key(command: str, operator:
         operator.execute_command(*command.split())
 
 
+_EXPORTER_ASKS = ["INFO ALL", "CLIENT SETNAME x", "SLOWLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM"]
+"""What redis_exporter v1.88.0 sent with our flags, by ``INFO commandstats``; it asks for SLOWLOG GET too, and does without."""
+
+
+def test_the_exporter_may_ask_what_it_asks(port: int) -> None:
+    with _client(port, MONITOR_USER, monitor_password(PASSWORDS)) as exporter:
+        for command in _EXPORTER_ASKS:
+            exporter.execute_command(*command.split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "SLOWLOG GET", "CONFIG GET *", "CONFIG SET maxmemory 1", "GET timbre:1:x", "SCAN 0", "KEYS *", "MONITOR", "CLIENT LIST",
+        "EVAL x 0", "FLUSHALL", "SHUTDOWN", "ACL LIST",
+    ],
+)  # fmt: skip
+def test_the_exporter_sees_no_voice_and_no_setting(command: str, port: int) -> None:
+    with (
+        _client(port, MONITOR_USER, monitor_password(PASSWORDS)) as exporter,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        exporter.execute_command(*command.split())
+
+
 def test_nobody_gets_in_without_a_password(port: int) -> None:
     with _client(port, None, None) as client, pytest.raises(redis.exceptions.AuthenticationError):
         client.ping()
@@ -187,4 +213,5 @@ def test_the_pods_user_is_the_one_of_their_variables() -> None:
 def test_the_files_hold_no_password() -> None:
     assert PASSWORDS.pods not in users_acl(PASSWORDS)
     assert PASSWORDS.operator not in users_acl(PASSWORDS)
+    assert monitor_password(PASSWORDS) not in users_acl(PASSWORDS)
     assert PASSWORDS.pods not in repr(PASSWORDS)

@@ -245,6 +245,13 @@ def test_what_cannot_be_changed_is_made_anew() -> None:
     assert action.reason == 'spec.volumeClaimTemplates[0].spec.resources.requests.storage: "9Gi", was "4Gi"'
 
 
+def test_a_set_of_an_operator_that_waited_for_broken_pods_is_made_anew() -> None:
+    found = _applied(a_service())
+    found["StatefulSet/narrator-redis"]["spec"]["podManagementPolicy"] = "OrderedReady"
+    (action,) = _plan(a_service(), found).actions
+    assert (action.verb, action.reason) == (Verb.RECREATE, 'spec.podManagementPolicy: "Parallel", was "OrderedReady"')
+
+
 def test_a_volume_of_another_spelling_is_the_same() -> None:
     after = a_service().with_spec(redis={"managed": {"storage": {"size": "4Gi"}}})
     actions = _plan(after, _applied(a_service())).actions
