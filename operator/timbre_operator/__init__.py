@@ -4,7 +4,7 @@ The law of the package, from the door inwards; an arrow may be followed downward
 are joined by ``|`` do not know each other (``.importlinter`` enforces it)::
 
     __main__ > app > handlers > reconciler
-             > ( cluster | metricsapi | scraping | redis_probe | desired | plan | status | scaling | rights )
+             > ( cluster | metricsapi | scraping | redis_probe | desired | plan | status | scaling | rights | service_metrics )
              > kinds > ports > observed > ( metrics | settings | voiceservice ) > errors
 
 ``desired``, ``plan``, ``status`` and ``scaling`` are pure: no kopf, asyncio, os, time or logging, and ``now``

@@ -26,6 +26,7 @@ from timbre_operator.reconciler.resync import Resync
 from timbre_operator.reconciler.work_queue import WorkQueue
 from timbre_operator.reconciler.world import Surroundings, World
 from timbre_operator.redis_probe import NetworkRedisProbe
+from timbre_operator.service_metrics import ServiceMetrics
 from timbre_operator.settings import OperatorSettings
 
 
@@ -112,6 +113,7 @@ def build_parts(
     metrics.watch_leadership(lease.held)
     metrics.watch_queue(queue.depth, queue.oldest_seconds)
     metrics.watch_cluster(lambda: len(live.services()), freshness.idle_seconds)
+    metrics.add(ServiceMetrics(live))
     return Parts(
         settings=settings,
         metrics=metrics,
