@@ -16,8 +16,9 @@ declare -A package=(
   [kube-apiserver]=k8s.io/kubernetes/cmd/kube-apiserver [kube-controller-manager]=k8s.io/kubernetes/cmd/kube-controller-manager
   [kubectl]=k8s.io/kubernetes/cmd/kubectl [kubelet]=k8s.io/kubernetes/cmd/kubelet
   [kube-scheduler]=k8s.io/kubernetes/cmd/kube-scheduler [kube-proxy]=k8s.io/kubernetes/cmd/kube-proxy
-  [coredns]=./coredns [pause]=./pause # what runs in pods of a node; their module is the folder node/
+  [coredns]=./coredns [pause]=./pause [redis_exporter]=github.com/oliver006/redis_exporter # these three run in pods
 )
+declare -A module=([coredns]=node [pause]=node [redis_exporter]=exporter) # those with a go.mod of their own
 declare -A manifests=( # in which module, and where
   [keda]=github.com/kedacore/keda/v2:config/crd/bases
   [prometheus-operator]=github.com/prometheus-operator/prometheus-operator:example/prometheus-operator-crd
@@ -25,7 +26,7 @@ declare -A manifests=( # in which module, and where
 wanted=(etcd kube-apiserver kube-controller-manager kubectl helm crds prometheus)
 
 cache=${TIMBRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/timbre}/cluster-tools
-key=$({ cat go.mod go.sum crds/go.mod crds/go.sum node/go.mod node/go.sum node/*/main.go && echo "$flags ${package[*]} $(uname -sm)"; } | sha256sum)
+key=$({ cat go.{mod,sum} {crds,node,exporter}/go.{mod,sum} node/*/main.go && echo "$flags ${package[*]} $(uname -sm)"; } | sha256sum)
 folder=$cache/${key:0:16}
 began=$SECONDS
 
@@ -68,8 +69,7 @@ find_go() {
 }
 
 build() { # TOOL: a line every 15 seconds says how far it is
-  local tool=$1 since=$SECONDS compiled=0 next=15 module=. status line
-  [[ "${package[$tool]}" != ./* ]] || module=node
+  local tool=$1 since=$SECONDS compiled=0 next=15 status line
   say "building $tool"
   while true; do
     if read -r -t 1 line; then
@@ -88,8 +88,8 @@ build() { # TOOL: a line every 15 seconds says how far it is
     fi
   done < <(
     # Two at once: the largest packages take 1 GB of memory each.
-    CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" "$go" -C "$module" build -v -p 2 -ldflags "$flags" \
-      -o "$work/$tool" "${package[$tool]}" 2>&1 && echo "status 0" || echo "status 1"
+    CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" "$go" -C "${module[$tool]:-.}" build -v -p 2 \
+      -ldflags "$flags" -o "$work/$tool" "${package[$tool]}" 2>&1 && echo "status 0" || echo "status 1"
   )
   ((status == 0)) || { say "building $tool failed"; exit 1; }
   mv "$work/$tool" "$folder/bin/$tool"
@@ -97,13 +97,13 @@ build() { # TOOL: a line every 15 seconds says how far it is
 }
 
 fetch_manifests() { # go.sum says what they are
-  local name module
+  local name from
   for name in "${!manifests[@]}"; do
-    module=${manifests[$name]%%:*}
+    from=${manifests[$name]%%:*}
     say "fetching the CRDs of $name from its Go module"
     mkdir -p "$work/crds/$name"
-    GOTOOLCHAIN=local "$go" -C crds mod download "$module"
-    cp "$(GOTOOLCHAIN=local "$go" -C crds list -m -f '{{.Dir}}' "$module")/${manifests[$name]#*:}"/*.yaml "$work/crds/$name/"
+    GOTOOLCHAIN=local "$go" -C crds mod download "$from"
+    cp "$(GOTOOLCHAIN=local "$go" -C crds list -m -f '{{.Dir}}' "$from")/${manifests[$name]#*:}"/*.yaml "$work/crds/$name/"
   done
   chmod -R u+w "$work/crds"
   mv "$work/crds" "$folder/crds"
