@@ -163,7 +163,7 @@ def _operator() -> Sequence[AnyPanel]:
         ),
         graph(
             "Silence of watches",
-            "Since when the most silent watch heard nothing; a bookmark comes each minute.",
+            "Since when neither an event nor a list has shown what is there; a list is made each minute.",
             Query(OPERATOR.of(metrics.WATCH_AGE), "{{pod}}"),
             unit="s",
             limit=180,

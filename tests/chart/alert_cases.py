@@ -269,7 +269,11 @@ CASES: Final = (
     ),
     Case(
         "TimbreServiceAtItsMost",
-        {_of("timbre_operator_service_decision", ABOUT, reason="AtMaximum"): "1+0x60 _x60"},
+        {
+            _of(
+                "timbre_operator_service_condition", ABOUT, type="AutoscalingActive", status="True", reason="AtMaximum"
+            ): ("1+0x60 _x60")
+        },
         silent=(29, 70),
         fires=(31, 59),
     ),

@@ -159,7 +159,7 @@ def _about_redis(service: VoiceService) -> Iterator[Manifest]:
         description="It asks Redis on each use of a voice, which costs a round trip. Redis is slow, or the pod has too"
         " little CPU.",
     )
-    if service.managed_redis is not None:
+    if _exports(service):
         used, room = _selected(service, REDIS_USED_BYTES), _selected(service, REDIS_MAX_BYTES)
         yield _alert(
             service,
@@ -182,7 +182,7 @@ def _about_silence(service: VoiceService) -> Iterator[Manifest]:
         summary=f"No pod of {_named(service)} answers Prometheus",
         description="There is none, or none of them runs. The condition Ready says why.",
     )
-    if service.managed_redis is not None:
+    if _exports(service):
         yield _alert(
             service,
             "TimbreRedisDown",
@@ -193,6 +193,12 @@ def _about_silence(service: VoiceService) -> Iterator[Manifest]:
             description="Its exporter gets no answer, or is not there. Look at the pod and its events: its volume, its"
             " memory.",
         )
+
+
+def _exports(service: VoiceService) -> bool:
+    """Whether there is a Redis of ours with an exporter beside it."""
+    managed = service.managed_redis
+    return managed is not None and managed.exports
 
 
 def _named(service: VoiceService) -> str:

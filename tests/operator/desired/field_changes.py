@@ -54,7 +54,8 @@ CHANGES: Final[dict[str, tuple[AService, Any, set[str]]]] = {
     "redis.managed.storage.size": (a_service(), "9Gi", _REDIS),
     "redis.managed.storage.className": (a_service(), "fast", _REDIS),
     "redis.managed.exporter": (
-        a_service(), "Disabled", _REDIS | {"PodMonitor/narrator-redis", "NetworkPolicy/narrator-redis"},
+        a_service(), "Disabled",
+        _REDIS | {"PodMonitor/narrator-redis", "NetworkPolicy/narrator-redis", "PrometheusRule/narrator"},
     ),
     "redis.managed.storage.onDelete": (a_service(), "Delete", _REDIS),
     "redis.external.mode": (a_service().on_external_redis(), "Cluster", _POD),

@@ -39,6 +39,11 @@ def test_a_redis_of_somebody_else_has_alerts_of_somebody_else() -> None:
     assert "TimbreRedisUnreachable" in theirs
 
 
+def test_where_nothing_is_exported_nothing_is_missed() -> None:
+    silent = a_service().with_spec(redis={"managed": {"exporter": "Disabled"}})
+    assert set(_alerts(silent)) == set(_alerts(a_service().on_external_redis()))
+
+
 def test_an_alert_says_what_it_means_and_what_to_do_next() -> None:
     for name, alert in _alerts(a_service()).items():
         annotations = alert["annotations"]
