@@ -23,7 +23,7 @@ declare -A manifests=( # in which module, and where
   [keda]=github.com/kedacore/keda/v2:config/crd/bases
   [prometheus-operator]=github.com/prometheus-operator/prometheus-operator:example/prometheus-operator-crd
 )
-wanted=(etcd kube-apiserver kube-controller-manager kubectl helm crds prometheus)
+wanted=(etcd kube-apiserver kube-controller-manager kubectl helm crds prometheus redis_exporter)
 
 cache=${TIMBRE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/timbre}/cluster-tools
 key=$({ cat go.{mod,sum} {crds,node,exporter}/go.{mod,sum} node/*/main.go && echo "$flags ${package[*]} $(uname -sm)"; } | sha256sum)
