@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError
 
@@ -18,6 +17,7 @@ from tests.chart.exposition import served
 from tests.chart.helm import Helm
 from tests.chart.operator_sample import operator_exposition
 from tests.chart.prometheus import Prometheus, Target
+from tests.chart.redis_exporter import exporting
 from tests.quality import recordings
 from tests.redis_server import RedisServer
 
@@ -73,16 +73,17 @@ class Load:
 @pytest.fixture(scope="session")
 def prometheus(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """It scrapes a server under load, an operator, and the exporter of a Redis, as PodMonitors would tell it to."""
-    recorded = (Path(__file__).parent / "redis_exporter.prom").read_text("utf-8")
+    folder = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as stack:
-        addresses = stack.enter_context(served({"operator": operator_exposition(), "redis": recorded}))
+        addresses = stack.enter_context(served({"operator": operator_exposition()}))
+        exporter = stack.enter_context(exporting(redis_server, folder / "exporter.log"))
         server = stack.enter_context(LocalServer(_SETTINGS | {"REDIS__URL": redis_server.url, "POD": "narrator-a"}))
         targets = [
             Target(server.admin_url.removeprefix("http://"), {**_POD, "pod": "narrator-a"}),
-            Target(addresses["redis"], {**_POD, "pod": "narrator-redis-0"}),
+            Target(exporter, {**_POD, "pod": "narrator-redis-0"}),
             Target(addresses["operator"], {"namespace": HOME, "job": "timbre-operator", "pod": "operator-a"}),
         ]
-        running = Prometheus(tmp_path_factory.mktemp("prometheus"), targets, all_groups())
+        running = Prometheus(folder, targets, all_groups())
         stack.callback(running.close)
         stack.callback(Load(server).stop)
         yield running

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from tests.chart.alert_rules import all_alerts
+from tests.chart.known_series import EXPORTER
 from tests.chart.panels import Asked, all_asked
 from tests.chart.prometheus import Prometheus
 
@@ -40,3 +41,8 @@ def test_prometheus_plays_all_rules(prometheus: Prometheus) -> None:
     rules = prometheus.rules()
     assert {rule["name"] for rule in rules} == set(all_alerts())
     assert [rule["lastError"] for rule in rules if rule["health"] == "err"] == []
+
+
+@pytest.mark.parametrize("series", sorted(EXPORTER))
+def test_the_exporter_has_the_series_that_we_name(series: str, prometheus: Prometheus) -> None:
+    assert prometheus.values_in_time(f'{series}{{pod="narrator-redis-0"}}')
