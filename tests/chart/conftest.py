@@ -1,4 +1,4 @@
-"""A service under load and an operator, scraped by a real Prometheus with all of our rules."""
+"""A service under load, an operator and an exporter, scraped by a real Prometheus with all of our rules."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import pytest
 from examples.fleet_demo import enrol, speak, upload
 from examples.local_server import LocalServer
 from tests.chart.alert_rules import HOME, all_groups
-from tests.chart.exposition import served
 from tests.chart.helm import Helm
-from tests.chart.operator_sample import operator_exposition
+from tests.chart.live_operator import LiveOperator
 from tests.chart.prometheus import Prometheus, Target
 from tests.chart.redis_exporter import exporting
 from tests.quality import recordings
@@ -72,16 +71,16 @@ class Load:
 
 @pytest.fixture(scope="session")
 def prometheus(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """It scrapes a server under load, an operator, and the exporter of a Redis, as PodMonitors would tell it to."""
+    """It scrapes a server under load, an operator at work, and the exporter of a Redis, as PodMonitors would tell it to."""
     folder = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as stack:
-        addresses = stack.enter_context(served({"operator": operator_exposition()}))
+        operator = stack.enter_context(LiveOperator(folder))
         exporter = stack.enter_context(exporting(redis_server, folder / "exporter.log"))
         server = stack.enter_context(LocalServer(_SETTINGS | {"REDIS__URL": redis_server.url, "POD": "narrator-a"}))
         targets = [
             Target(server.admin_url.removeprefix("http://"), {**_POD, "pod": "narrator-a"}),
             Target(exporter, {**_POD, "pod": "narrator-redis-0"}),
-            Target(addresses["operator"], {"namespace": HOME, "job": "timbre-operator", "pod": "operator-a"}),
+            Target(operator.address, {"namespace": HOME, "job": "timbre-operator", "pod": "operator-a"}),
         ]
         running = Prometheus(folder, targets, all_groups())
         stack.callback(running.close)
