@@ -51,8 +51,8 @@ class Api:
         config = json.loads(kubeconfig.read_text())
         user = config["users"][0]["user"]
         self.server: str = config["clusters"][0]["cluster"]["server"]
-        authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"])
-        tls = ssl.create_default_context(cadata=authority.decode())
+        self.authority_pem = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"])
+        tls = ssl.create_default_context(cadata=self.authority_pem.decode())
         if "client-certificate-data" in user:
             _load(tls, user)
         headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
@@ -153,7 +153,7 @@ class Api:
                     if (gone and not is_there) or (not gone and is_there and claim(last)):
                         return last
         except TimeoutError:
-            shown = json.dumps({part: last.get(part) for part in ("metadata", "spec", "status")}, indent=1)
+            shown = json.dumps(last.get("status") or last, indent=1)
             raise AssertionError(f"{kind} {namespace}/{name} did not get there; it is {shown}") from None
         raise AssertionError("a watch does not end")
 

@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ _CONTROLLERS: Final = (
     *("horizontal-pod-autoscaler-controller", "garbage-collector-controller", "namespace-controller"),
     *("serviceaccount-controller", "serviceaccount-token-controller", "resourcequota-controller"),
     *("persistentvolume-binder-controller", "persistentvolumeclaim-protection-controller"),
-    "persistentvolume-protection-controller",
+    *("persistentvolume-protection-controller", "root-ca-certificate-publisher-controller"),
 )
 """All that a VoiceService meets.  Not the one that writes EndpointSlices: they may not hold loopback addresses."""
 _DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -68,6 +68,11 @@ class Tools:
 def dying_with_us(command: Sequence[str]) -> list[str]:
     """The command, for a process that must not outlive this one."""
     return [*(_DIES_WITH_US if shutil.which(_DIES_WITH_US[0]) else ()), *command]
+
+
+def last_lines(file: Path) -> list[str]:
+    """The end of a log."""
+    return file.read_text("utf-8", errors="replace").splitlines()[-20:]
 
 
 class ControlPlane:
@@ -173,11 +178,6 @@ class ControlPlane:
         home = {"HOME": str(self.folder), "KUBECACHEDIR": str(self.folder / "kube-cache")}
         return {**inherited, **home, "KUBECONFIG": str(user or self.admin)}
 
-    def log_tails(self) -> Iterator[tuple[str, str]]:
-        """The last lines of every log, by its path."""
-        for file in sorted(self.logs.glob("*.log")):
-            yield str(file), "\n".join(file.read_text(errors="replace").splitlines()[-20:])
-
     def close(self) -> None:
         """Ends everything; the logs stay where they are."""
         for name in reversed(list(self._processes)):
@@ -231,7 +231,7 @@ class ControlPlane:
         give_up = time.monotonic() + PATIENCE_SECONDS
         while not ready():
             if self._processes[name].poll() is not None or time.monotonic() > give_up:
-                raise RuntimeError(f"{name} does not come up:\n" + "\n".join(map("\n".join, self.log_tails())))
+                raise RuntimeError("\n".join([f"{name} does not come up:", *last_lines(self.logs / f"{name}.log")]))
             time.sleep(0.05)
 
     def _answers(self) -> bool:

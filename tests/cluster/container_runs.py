@@ -1,0 +1,133 @@
+"""What runs in a container: a process of this machine, a few answers inside of the test, or nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from aiohttp import web
+
+from tests.cluster.control_plane import dying_with_us
+from tests.cluster.pod_programs import Program
+from timbre_contract import api
+
+_KILLED: Final = 128 + signal.SIGKILL
+_TERMINATED: Final = 0
+"""Exit code of what ends by itself when it is asked to."""
+
+
+class Run(Protocol):
+    """One run of a container, from its start to its end."""
+
+    async def wait(self) -> int:
+        """The exit code, once it ends."""
+        ...
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Asks it to end, and ends it when the grace period is over; ended when this returns."""
+        ...
+
+    def kill(self) -> None:
+        """Ends it now."""
+        ...
+
+
+@dataclass
+class ProcessRun:
+    """A real program; what it writes goes to a file."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+
+    @classmethod
+    async def begin(cls, program: Program, log: Path, folder: Path) -> Self:
+        """Raises: OSError: it cannot be started."""
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *dying_with_us(program.command),
+                env=dict(program.environment), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+        return cls(process, log)
+
+    async def wait(self) -> int:
+        code = await self.process.wait()
+        return code if code >= 0 else 128 - code
+
+    async def stop(self, grace_seconds: float) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self.process.wait()
+        except TimeoutError:
+            self.kill()
+            await self.process.wait()
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+
+@dataclass
+class IdleRun:
+    """Runs and does nothing: what stands in for it is not known."""
+
+    _end: asyncio.Future[int] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._end)
+
+    async def stop(self, grace_seconds: float) -> None:
+        del grace_seconds
+        self._finish(_TERMINATED)
+
+    def kill(self) -> None:
+        self._finish(_KILLED)
+
+    def _finish(self, code: int) -> None:
+        if not self._end.done():
+            self._end.set_result(code)
+
+
+@dataclass
+class LightRun(IdleRun):
+    """A server's pod that speaks nothing: its admin port answers what a test says, at once, in the test's process."""
+
+    address: str = ""
+    answers: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Status and body by path; whoever changes them changes what is answered from now on."""
+    _runner: web.AppRunner | None = None
+
+    @classmethod
+    async def begin(cls, address: str) -> Self:
+        """Ready, without load, with nothing in its cache."""
+        run = cls(address=address)
+        run.answers |= {api.LIVE_PATH: (200, ""), api.READY_PATH: (200, ""), api.CACHE_PATH: (200, '{"hottest": []}')}
+        run.report({})
+        application = web.Application()
+        application.router.add_get("/{path:.*}", run._answer)
+        run._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
+        await run._runner.setup()
+        for port in (api.ADMIN_PORT, api.API_PORT):
+            await web.TCPSite(run._runner, address, port).start()
+        return run
+
+    def report(self, series: Mapping[str, float]) -> None:
+        """What ``/metrics`` says: values by series, as ``timbre_pending_requests`` or ``x_total{kind="y"}``."""
+        self.answers[api.METRICS_PATH] = (200, "".join(f"{name} {value}\n" for name, value in series.items()))
+
+    async def wait(self) -> int:
+        code = await super().wait()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+        return code
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        status, body = self.answers.get(request.path, (404, ""))
+        return web.Response(status=status, text=body)
