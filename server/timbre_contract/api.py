@@ -23,6 +23,10 @@ MAX_HOTTEST: Final = 64
 """How many of them: beyond, a voice of a Zipf distribution (exponent 1) has under half a percent of the uses."""
 WARM_UP_FIELD: Final = "warm_up"
 """In the same answer: a ``WarmUpOutcome``."""
+PRELOAD_FIELD: Final = "preload"
+"""In the same answer: ``{"present": 3, "waiting": 0, "refused": [{"voice": ..., "reason": ...}]}`` of the declared voices."""
+MAX_PRELOAD_REFUSALS: Final = 16
+"""How many refusals are told: who has more has one mistake in all of them."""
 
 
 class WarmUpOutcome(StrEnum):

@@ -116,17 +116,19 @@ class Archive:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_archive(place: Path) -> Archive:
+def read_archive(place: Path, *, anywhere: bool = False) -> Archive:
     """The voices of a folder, of its manifest if it has one, or of a manifest.
+
+    With ``anywhere`` a manifest may name recordings outside of its folder: whoever wrote it may read them anyway.
 
     Raises:
         ConfigurationError: there is nothing like that, or it cannot be read.
     """
     try:
         if place.is_file():
-            return _of_manifest(place)
+            return _of_manifest(place, anywhere=anywhere)
         if (place / MANIFEST).is_file():
-            return _of_manifest(place / MANIFEST)
+            return _of_manifest(place / MANIFEST, anywhere=anywhere)
         files = sorted(file for file in place.iterdir() if _is_recording(file))
     except OSError as error:
         raise ConfigurationError(f"the voices cannot be read: {error.strerror}") from error
@@ -169,10 +171,11 @@ def consent_line(consent: ConsentRecord, audio: str) -> str:
     return line.model_dump_json() + "\n"
 
 
-def _of_manifest(manifest: Path) -> Archive:
+def _of_manifest(manifest: Path, *, anywhere: bool) -> Archive:
     archive = Archive()
     for where, line in _lines(manifest, _VoiceLine, archive.problems):
-        if (audio := _inside(manifest.parent, line.audio)) is None:
+        audio = manifest.parent / line.audio if anywhere else _inside(manifest.parent, line.audio)
+        if audio is None:
             archive.problems.append(Problem(where, "`audio` must be a path inside the manifest's folder"))
             continue
         entry = Entry(where, audio, line.name, line.transcript, line.id, line.consent, line.history)

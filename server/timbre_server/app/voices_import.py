@@ -9,21 +9,18 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from io import BufferedReader
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from timbre_server.app.progress import Progress
+from timbre_server.app.recording_files import read_recording, recording_digest
 from timbre_server.app.voice_archive import Archive, ConsentEntry, Entry, History, Problem
 from timbre_server.audio.flac import to_flac
 from timbre_server.domain.voice import Reference, VoiceRecord
 from timbre_server.errors import (
-    AudioTooLarge,
     AudioUnreadable,
     ConsentNotFound,
     InvalidValue,
@@ -34,7 +31,6 @@ from timbre_server.ports import VoiceName, VoiceStore
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.names import VOICE_PREFIX, checked_name
 from timbre_server.service.recordings import Decoder, RecordingIntake
-from timbre_server.settings import MIB
 
 BATCH: Final = 32
 """Voices that are looked up, prepared and stored together.  Decoding 32 takes seconds, storing them milliseconds, so more
@@ -196,7 +192,7 @@ class VoicesImport:
         if entry.voice_id is not None:
             return entry.voice_id, entry
         name = checked_name(entry.name)
-        file_digest = await asyncio.to_thread(self._file_digest, entry.audio)
+        file_digest = await asyncio.to_thread(recording_digest, entry.audio, self._rules.max_upload_bytes)
         content = json.dumps([self._tenant, name, entry.transcript, file_digest])
         return VOICE_PREFIX + hashlib.sha256(content.encode()).hexdigest()[:32], entry
 
@@ -273,27 +269,8 @@ class VoicesImport:
         self.tally.stored += sum(await self._store.restore_voices(old))
 
     async def _read(self, audio: Path) -> bytes:
-        """The file.  Raises: AudioTooLarge, before more of it is read than an upload may have; OSError."""
-        return await asyncio.to_thread(self._opened, audio, BufferedReader.read)
-
-    def _file_digest(self, audio: Path) -> str:
-        return self._opened(audio, lambda file: hashlib.file_digest(file, "sha256").hexdigest())
-
-    def _opened(self, audio: Path, work: Callable[[BufferedReader], T]) -> T:
-        """What the work makes of a file of a size that an upload may have."""
-        most = self._rules.max_upload_bytes
-        with open(audio, "rb", opener=_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise AudioUnreadable("this is not a file")
-            if status.st_size > most:
-                raise AudioTooLarge(f"The recording is larger than {most / MIB:g} MiB.")
-            return work(file)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a pipe too, without a word from its other end, which may never come."""
-    return os.open(path, flags | os.O_NONBLOCK)
+        """Raises: as ``read_recording``."""
+        return await asyncio.to_thread(read_recording, audio, self._rules.max_upload_bytes)
 
 
 def _is_there(wanted: _Wanted) -> bool:

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from timbre_server.audio.flac import to_flac
 from timbre_server.domain.voice import Reference, VoiceRecord
-from timbre_server.errors import Overloaded, VoiceNotFound
-from timbre_server.ports import Dispatcher, Engine, FeatureName, FeatureSource, VoiceStore
+from timbre_server.errors import InvalidValue, Overloaded, VoiceNotFound
+from timbre_server.ports import Dispatcher, Engine, FeatureName, FeatureSource, VoiceName, VoiceStore
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.demand import Demand
 from timbre_server.service.erasure import Erasure, ErasureReceipt
@@ -29,6 +30,15 @@ class VoiceUpload:
     """What is said in it, where the caller told."""
     retry: bool = False
     """As ``SpeechRequest.retry``."""
+
+
+class Declared(StrEnum):
+    """What became of a voice that was declared."""
+
+    PRESENT = "present"
+    """It was there as declared."""
+    ENROLLED = "enrolled"
+    REPLACED = "replaced"
 
 
 class VoiceService:
@@ -80,20 +90,38 @@ class VoiceService:
         """
         name = checked_name(name)
         reference = await self._checked(tenant, upload, upload.consent_id)
-        now = int(self._clock())
-        record = VoiceRecord(
-            id=VOICE_PREFIX + self._random_source(),
-            tenant=tenant,
-            name=name,
-            generation=1,
-            digest=reference.digest,
-            created_at=now,
-            updated_at=now,
-            transcript=upload.transcript,
-            consent_id=upload.consent_id,
-        )
+        record = self._record(tenant, VOICE_PREFIX + self._random_source(), name, reference, upload.consent_id)
         async with self._forgotten_on_failure(record.digest):
             return await self._store.add_voice(record, await asyncio.to_thread(to_flac, reference.pcm))
+
+    async def declare(self, tenant: str, voice_id: str, name: str, upload: VoiceUpload) -> Declared:
+        """The voice of this id is as the upload says: enrolled where it is missing, replaced where it is another.
+
+        Idempotent, and on several pods at once: its features are ready here in any case.
+
+        Raises: whatever ``enrol`` raises.
+        """
+        name = checked_name(name)
+        reference = await self._checked(tenant, upload, upload.consent_id)
+        wanted = self._record(tenant, voice_id, name, reference, upload.consent_id)
+        (there,) = await self._store.voices_named([VoiceName(tenant, voice_id)])
+        if there is None and await self._added(wanted, reference):
+            return Declared.ENROLLED
+        before = there or await self._store.voice(tenant, voice_id)
+        if _says_the_same(before, wanted):
+            return Declared.PRESENT
+        await self._put_in_place(before, wanted, reference)
+        return Declared.REPLACED
+
+    async def _added(self, wanted: VoiceRecord, reference: Reference) -> bool:
+        """Whether it was stored; False where another pod was faster."""
+        flac = await asyncio.to_thread(to_flac, reference.pcm)
+        async with self._forgotten_on_failure(wanted.digest):
+            try:
+                await self._store.add_voice(wanted, flac)
+            except InvalidValue:  # its features stay: the other pod stored the same voice, or ours replaces it now
+                return False
+        return True
 
     async def replace(self, tenant: str, voice_id: str, upload: VoiceUpload) -> VoiceRecord:
         """The voice with a new recording: same id and name, next generation.
@@ -106,18 +134,40 @@ class VoiceService:
         before = await self._store.voice(tenant, voice_id)
         consent_id = upload.consent_id or before.consent_id
         reference = await self._checked(tenant, upload, consent_id)
-        wanted = replace(
+        wanted = self._record(tenant, voice_id, before.name, reference, consent_id)
+        return await self._put_in_place(before, wanted, reference)
+
+    async def _put_in_place(self, before: VoiceRecord, wanted: VoiceRecord, reference: Reference) -> VoiceRecord:
+        """The next generation."""
+        updated = replace(
             before,
-            digest=reference.digest,
-            updated_at=int(self._clock()),
-            transcript=upload.transcript,
-            consent_id=consent_id,
+            digest=wanted.digest,
+            updated_at=wanted.updated_at,
+            transcript=wanted.transcript,
+            consent_id=wanted.consent_id,
         )
-        async with self._forgotten_on_failure(wanted.digest):
-            replaced = await self._store.replace_voice(wanted, await asyncio.to_thread(to_flac, reference.pcm))
+        async with self._forgotten_on_failure(updated.digest):
+            replaced = await self._store.replace_voice(updated, await asyncio.to_thread(to_flac, reference.pcm))
         if replaced.before.digest != replaced.after.digest:
             await self._erasure.forget_everywhere(replaced.before.digest)
         return replaced.after
+
+    def _record(
+        self, tenant: str, voice_id: str, name: str, reference: Reference, consent_id: str | None
+    ) -> VoiceRecord:
+        """Of a first recording."""
+        now = int(self._clock())
+        return VoiceRecord(
+            id=voice_id,
+            tenant=tenant,
+            name=name,
+            generation=1,
+            digest=reference.digest,
+            created_at=now,
+            updated_at=now,
+            transcript=reference.transcript,
+            consent_id=consent_id,
+        )
 
     async def voice(self, tenant: str, voice_id: str) -> VoiceRecord:
         """Raises: VoiceNotFound."""
@@ -174,3 +224,8 @@ class VoiceService:
         except BaseException:
             await self._erasure.forget_everywhere(digest)
             raise
+
+
+def _says_the_same(there: VoiceRecord, wanted: VoiceRecord) -> bool:
+    """Whether the recording, what is said in it and the consent are equal."""
+    return (there.digest, there.transcript, there.consent_id) == (wanted.digest, wanted.transcript, wanted.consent_id)
