@@ -2,9 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-SOURCES := server operator tests benchmarks examples scripts
+SOURCES := server operator tests benchmarks examples scripts e2e
 
-.PHONY: help setup redis cluster-tools lock format check test serve demo demo-server demo-fleet test-redis test-torch bench render generate clean
+.PHONY: help setup redis cluster-tools lock format check test serve demo demo-server demo-fleet test-redis test-torch bench images cluster cluster-down e2e render generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -62,6 +62,18 @@ demo-fleet: .venv/.dev redis ## start a Redis and three servers: enrol, speak, r
 bench: .venv/.dev redis ## measure against peers (JSON and plots in bench-out/; ROW=name or number runs one row)
 	@$(PY) -m benchmarks.run $(ROW)
 
+images: ## build the container images with docker, podman or buildah: IMAGES="server operator" for some, server-torch for GPUs
+	@scripts/images.sh $(IMAGES)
+
+cluster: .venv/.dev ## start a single-node Kubernetes here (root on Debian or Ubuntu; it says first what it does), or use KUBE_CONTEXT's
+	@scripts/cluster.sh up
+
+cluster-down: ## take it back: ARGS=--keep resumes it next time, ARGS=--wipe removes .cluster too
+	@scripts/cluster.sh down $(ARGS)
+
+e2e: .venv/.dev images ## run the end-to-end tests on a cluster that is started for them (KEEP=1 leaves it running; ARGS="-k speaks")
+	@$(PY) -m pytest e2e -p no:randomly $(ARGS)
+
 render: .venv/.dev ## print what a VoiceService becomes, without a cluster: FILE=examples/minimal.yaml
 	@.venv/bin/timbre-operator render $(or $(FILE),examples/minimal.yaml)
 
@@ -71,4 +83,5 @@ generate: .venv/.dev ## write docs/settings.md, docs/metrics.md, THIRD_PARTY_LIC
 	@$(PY) -m scripts.generate_chart
 
 clean: ## remove what make made
-	@rm -rf .venv .venv-torch demo-out bench-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@[ ! -d .cluster ] || scripts/cluster.sh down --wipe
+	@rm -rf .venv .venv-torch demo-out bench-out e2e-out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

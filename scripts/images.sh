@@ -2,6 +2,7 @@
 # Builds Timbre's container images with what this machine has (docker, podman or buildah) and leaves them as archives.
 # Usage: scripts/images.sh [IMAGE...]    server operator redis redis-exporter (these are the default), server-torch (7 GB)
 #        scripts/images.sh --names       print "IMAGE REFERENCE" of each that was built last; builds nothing
+#        scripts/images.sh --push        push those to the registry of their names (IMAGE_REPOSITORY when they were built)
 # Environment:
 #   BUILDER=docker|podman|buildah        default: the first of them that works here
 #   BASE=upstream|debian                 what they are built on: python's and Debian's images from Docker Hub, or a Debian that
@@ -25,12 +26,15 @@ fail() { echo "images: $*" >&2; exit 1; }
 
 declare -A dockerfile=(
   [server]=server/Dockerfile [server-torch]=server/Dockerfile [operator]=operator/Dockerfile
-  [redis]=images/redis/Dockerfile [redis-exporter]=images/redis-exporter/Dockerfile
+  [redis]=images/redis/Dockerfile
+  [redis-exporter]=scripts/pack_image.py # one static program needs no Dockerfile
 )
 package=(pyproject.toml README.md LICENSE NOTICE THIRD_PARTY_LICENSES.md requirements/build.txt server/timbre_contract)
 inputs() { # IMAGE: the files and folders that it is made from
-  printf '%s\n' "${dockerfile[$1]}" images/base/Dockerfile
+  echo "${dockerfile[$1]}"
   case $1 in
+    redis-exporter) printf '%s\n' scripts/cluster_tools/exporter ;;
+    *) echo images/base/Dockerfile ;;&
     server | server-torch) printf '%s\n' "${package[@]}" "requirements/$1.txt" server/timbre_server ;;
     operator) printf '%s\n' "${package[@]}" requirements/operator.txt operator/timbre_operator ;;
   esac
@@ -121,9 +125,17 @@ make_base() {
 base_arguments() { # IMAGE: which base the Dockerfile is told; nothing where it shall take its own
   [ "$base" = debian ] || return 0
   case $1 in
-    redis | redis-exporter) echo "--build-arg BASE_IMAGE=${base_prefix}debian:$base_tag" ;;
+    redis) echo "--build-arg BASE_IMAGE=${base_prefix}debian:$base_tag" ;;
     *) echo "--build-arg BASE_IMAGE=${base_prefix}python:$base_tag --build-arg BUILD_IMAGE=${base_prefix}python-build:$base_tag" ;;
   esac
+}
+
+pack_exporter() { # REFERENCE ARCHIVE
+  scripts/cluster_tools.sh redis_exporter
+  say "packing $1"
+  python3 scripts/pack_image.py "$2.unfinished" "$1" "$(scripts/cluster_tools.sh --path)/bin/redis_exporter"
+  mv "$2.unfinished" "$2"
+  echo "$1" >"${2%.tar}.name"
 }
 
 make_image() { # IMAGE
@@ -133,11 +145,15 @@ make_image() { # IMAGE
     say "$reference is there"
     return
   fi
+  if [ "$name" = redis-exporter ]; then
+    pack_exporter "$reference" "$archive"
+    return
+  fi
   [ "$base" = upstream ] || make_base
   say "building $reference"
   read -r -a arguments <<<"$(base_arguments "$name")"
   case $name in
-    redis*) context=$(dirname "${dockerfile[$name]}") ;;
+    redis) context=$(dirname "${dockerfile[$name]}") ;;
     server-torch) arguments+=(--build-arg REQUIREMENTS=server-torch) ;;
   esac
   # The machine's certificates are lent to pip, for a proxy that signs with its own; nothing of them stays in the image.
@@ -151,12 +167,28 @@ make_image() { # IMAGE
   say "  $name: $(python3 scripts/image_parts.py "$archive" 5)"
 }
 
-if [ "${1:-}" = --names ]; then
+print_names() {
+  local file
   for file in "$archives"/*.name; do
-    [ -e "$file" ] && echo "$(basename "$file" .name) $(cat "$file")"
+    [ ! -e "$file" ] || echo "$(basename "$file" .name) $(cat "$file")"
   done
-  exit
-fi
+}
+push_images() {
+  local name reference
+  while read -r name reference; do
+    [[ $reference != localhost/* ]] ||
+      fail "$reference names no registry; build it with IMAGE_REPOSITORY=REGISTRY/FOLDER, which the cluster can pull from"
+    case $builder in
+      buildah) run_buildah pull --quiet "docker-archive:$archives/$name.tar" && run_buildah push "$reference" ;;
+      *) "$builder" load --input "$archives/$name.tar" && "$builder" push "$reference" ;;
+    esac
+  done < <(print_names)
+}
+
+case ${1:-} in
+  --names) print_names && exit ;;
+  --push) builder=${BUILDER:-$(find_builder)} && push_images && exit ;;
+esac
 wanted=("$@")
 ((${#wanted[@]})) || wanted=(server operator redis redis-exporter)
 for name in "${wanted[@]}"; do

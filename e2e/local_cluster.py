@@ -1,0 +1,49 @@
+"""Where is the cluster, and how does a test break its parts?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from e2e.machine_state import MachineState
+
+
+@dataclass(frozen=True)
+class LocalCluster:
+    """That of ``make cluster``, or one of somebody's whose parts no test touches."""
+
+    root: Path
+    folder: Path
+    before: MachineState | None
+    """The machine before the cluster was started; None where it ran already, or is no cluster of this machine."""
+    lent: bool
+    """Whether it is a cluster of KUBE_CONTEXT."""
+
+    @classmethod
+    def up(cls, root: Path) -> Self:
+        folder = Path(os.environ.get("TIMBRE_CLUSTER", root / ".cluster"))
+        lent = bool(os.environ.get("KUBE_CONTEXT"))
+        runs = (folder / "run" / "kubelet.pid").exists()
+        before = None if lent or runs else MachineState.now(folder)
+        subprocess.run([root / "scripts/cluster.sh", "up"], check=True)
+        return cls(root, folder, before, lent)
+
+    @property
+    def started_here(self) -> bool:
+        return self.before is not None
+
+    def down(self) -> None:
+        subprocess.run([self.root / "scripts/cluster.sh", "down"], check=True)
+
+    def kill(self, program: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """One of the cluster's programs, such as ``kubelet``."""
+        pid = int((self.folder / "run" / f"{program}.pid").read_text("utf-8").split()[0])
+        os.kill(pid, number)
+
+    def mend(self) -> None:
+        """Starts what does not run."""
+        subprocess.run([self.root / "scripts/cluster.sh", "up"], check=True, capture_output=True)

@@ -1,0 +1,16 @@
+"""Is the machine as before once the cluster is gone?"""
+
+from __future__ import annotations
+
+import pytest
+
+from e2e.local_cluster import LocalCluster
+from e2e.machine_state import MachineState
+
+
+@pytest.mark.last
+def test_nothing_is_left_of_the_cluster(cluster: LocalCluster) -> None:
+    if cluster.before is None:
+        pytest.skip("the cluster ran before the tests, or is not ours: it goes on")
+    cluster.down()
+    assert cluster.before.differences(MachineState.now(cluster.folder)) == {}
