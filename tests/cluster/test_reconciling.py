@@ -241,13 +241,11 @@ async def test_a_volume_grows_with_the_spec_and_its_voices_stay(
 
 async def test_a_volume_that_may_not_grow_is_said(api: Api, namespace: str, operator_process: OperatorProcess) -> None:
     """Growth is refused where the storage class does not allow it."""
-    fixed = f"fixed-{namespace}"
-    made = await api.create(
-        {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": fixed},
-         "provisioner": "test.timbre.dev/folders", "allowVolumeExpansion": False}
-    )  # fmt: skip
+    storage_class = await api.fetch("storage.k8s.io/v1/StorageClass", "", OTHER_CLASS)
+    storage_class |= {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass"}
+    await api.patch(storage_class, {"allowVolumeExpansion": False})
     try:
-        storage = {"size": "4Gi", "className": fixed}
+        storage = {"size": "4Gi", "className": OTHER_CLASS}
         await _ready(api, namespace, MANUAL.with_spec(redis={"managed": {"storage": storage}}))
         await write(api, namespace, MANUAL.with_spec(redis={"managed": {"storage": {**storage, "size": "8Gi"}}}))
         service = await until_service(api, namespace, lambda s: "resize" in condition(s, "Degraded").get("message", ""))

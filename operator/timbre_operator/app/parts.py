@@ -86,7 +86,7 @@ def build_parts(
     identity = f"{settings.identity}_{uuid.uuid4().hex[:8]}"
     store = ApiLeaseStore(lease_connection, settings.release.operator_namespace, settings.lease_name)
     lease = Lease(store, identity)
-    cluster = FencedCluster(ApiCluster(connection, identity=settings.identity), lease.held)
+    cluster = FencedCluster(ApiCluster(connection, identity=identity), lease.held)
     surroundings = Surroundings()
     world = World(
         cluster=cluster,
