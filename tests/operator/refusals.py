@@ -33,6 +33,10 @@ def _spec(said: str, *, rule: bool = True, **spec: Any) -> Refusal:
     return Refusal({"spec": spec}, said, rule)
 
 
+def _voices(**fields: Any) -> list[dict[str, Any]]:
+    return [{"name": "ann", "recording": {"path": "/recordings/ann.wav"}, **fields}]
+
+
 REFUSALS: dict[str, Refusal] = {
     "name of 41 characters": Refusal({"metadata": {"name": "n" * 41}}, "write a metadata.name of at most 40"),
     "name that begins with a digit": Refusal({"metadata": {"name": "1st"}}, "a letter first"),
@@ -56,6 +60,15 @@ REFUSALS: dict[str, Refusal] = {
         "40 digits of a commit", engine={"name": "pocket-tts", "model": {"id": "kyutai/x", "revision": "main"}}
     ),
     "model at a relative path": _spec("from the root on", engine={"name": "pocket-tts", "model": {"path": "models"}}),
+    "voice without a recording": _spec("write one of secretRef, configMapRef and path", voices=_voices(recording={})),
+    "voice with two recordings": _spec(
+        "write one of secretRef, configMapRef and path",
+        voices=_voices(recording={"path": "/a.wav", "secretRef": {"name": "a", "key": "b"}}),
+    ),
+    "recording at a relative path": _spec("write path from the root on", voices=_voices(recording={"path": "a.wav"})),
+    "recording in nobody's key": _spec("key", voices=_voices(recording={"secretRef": {"name": "a"}}), rule=False),
+    "voice with a large letter": _spec("name", voices=_voices(name="Ann"), rule=False),
+    "consent that is none": _spec("consent", voices=_voices(consent="yes"), rule=False),
     "image with a space": _spec("without spaces", image="timbre server:1"),
     "fewer pods than none": _spec("replicas", replicas=-1, rule=False),
     "number as a text": _spec("replicas", replicas="2", rule=False),
@@ -124,6 +137,15 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "TLS with the certificates of the system": {"spec": {"redis": {"external": {"address": "a:1", "tls": {}}}}},
     "model in the options": {"spec": {"engine": {"name": "pocket-tts", "options": {"path": "/m", "x": 1.5}}}},
     "quantities as numbers and as texts": {"spec": {"resources": {"limits": {"nvidia.com/gpu": 1, "memory": "1.5Gi"}}}},
+    "voices from everywhere": {
+        "spec": {
+            "voices": [
+                {"name": "a", "recording": {"secretRef": {"name": "s", "key": "a.ogg"}}, "transcript": "A."},
+                {"name": "b-2", "recording": {"configMapRef": {"name": "c", "key": "b.flac"}}, "consent": "cons_1"},
+                {"name": "n" * 63, "recording": {"path": "/recordings/n.wav"}},
+            ]
+        }
+    },
     "any part of a pod": {"spec": {"podTemplate": {"spec": {"anything": [{"goes": None}]}}}},
 }
 """Patches onto the smallest manifest."""

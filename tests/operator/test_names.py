@@ -32,6 +32,7 @@ def test_a_series_has_an_address() -> None:
 
 
 def test_every_child_is_called_by_one_of_the_known_endings() -> None:
-    kinds = [a_service(), a_service().scaled_by("KEDA", minReplicas=2), a_service().on_external_redis()]
+    voices = [{"name": "ann", "recording": {"path": "/ann.wav"}}]
+    kinds = [a_service().with_spec(voices=voices), a_service().scaled_by("KEDA"), a_service().on_external_redis()]
     names = {child["metadata"]["name"] for service in kinds for child in children_of(service).values()}
     assert names == {f"narrator{suffix}" for suffix in CHILD_SUFFIXES}

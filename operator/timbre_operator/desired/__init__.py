@@ -11,6 +11,7 @@ from timbre_operator.desired.monitoring import build_pod_monitor, build_promethe
 from timbre_operator.desired.network import build_network_policy
 from timbre_operator.desired.ownership import stamped
 from timbre_operator.desired.redis import build_redis
+from timbre_operator.desired.voices import build_voice_list
 from timbre_operator.desired.workload import (
     build_deployment,
     build_disruption_budget,
@@ -31,6 +32,7 @@ def build_children(inputs: Inputs) -> list[Manifest]:
         build_service(inputs),
         build_headless_service(inputs),
         build_network_policy(inputs),
+        build_voice_list(inputs),
         build_deployment(inputs),
         build_disruption_budget(inputs),
         build_autoscaler(inputs),

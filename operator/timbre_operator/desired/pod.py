@@ -11,6 +11,7 @@ from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.redis_access import MOUNT, RedisAccess, build_redis_access
 from timbre_operator.desired.resources import build_resources, tolerations
 from timbre_operator.desired.strategic import merged
+from timbre_operator.desired.voices import voices_environment, voices_mounts, voices_volumes
 from timbre_operator.voiceservice import VoiceService
 
 CONTAINER: Final = "server"
@@ -73,10 +74,11 @@ def _pod(inputs: Inputs, redis: RedisAccess) -> Manifest:
 def _container(inputs: Inputs, redis: RedisAccess) -> Manifest:
     service, release = inputs.service, inputs.release
     default_image = release.torch_image if service.spec.engine.name == "pocket-tts" else release.server_image
-    environment = [*build_environment(service), *redis.environment]
+    environment = [*build_environment(service), *voices_environment(service), *redis.environment]
     mounts = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108  # an emptyDir of this pod alone
     if redis.sources:
         mounts.append({"name": "redis", "mountPath": MOUNT})
+    mounts += voices_mounts(service)
     if _downloads(service):
         mounts.append({"name": "models", "mountPath": _MODELS})
         environment.append({"name": "HF_HOME", "value": _MODELS})
@@ -122,6 +124,7 @@ def _volumes(service: VoiceService, redis: RedisAccess) -> list[Manifest]:
     if redis.sources:
         # Readable by the group, which is fsGroup; 0440 in decimal, as the API shows it.
         volumes.append({"name": "redis", "projected": {"defaultMode": 0o440, "sources": list(redis.sources)}})
+    volumes += voices_volumes(service)
     if _downloads(service):
         volumes.append({"name": "models", "emptyDir": {}})
     return volumes

@@ -12,12 +12,13 @@ from pydantic_core import ErrorDetails
 
 from timbre_contract import labels
 from timbre_operator.errors import InvalidManifest
-from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text
+from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text, extra
 from timbre_operator.voiceservice.names import RESERVED_ENDINGS
 from timbre_operator.voiceservice.redis import ManagedRedis, Redis
 from timbre_operator.voiceservice.scaling import Autoscaling
 from timbre_operator.voiceservice.serving import Batching, Drain, Engine, Resources, Rollout, VoiceCache
 from timbre_operator.voiceservice.status import Status
+from timbre_operator.voiceservice.voices import MAX_VOICES, DeclaredVoice
 
 MAX_NAME_LENGTH: Final = 40
 """Children add up to 23 characters to it (``-redis`` and what a StatefulSet appends); the name of a Service has 63."""
@@ -68,6 +69,17 @@ class Spec(Model):
     """How requests share the engine."""
     voice_cache: VoiceCache = VoiceCache()
     """How many voices stay ready to speak."""
+    voices: (
+        Annotated[
+            tuple[DeclaredVoice, ...],
+            Field(
+                max_length=MAX_VOICES,
+                json_schema_extra=extra(x_kubernetes_list_type="map", x_kubernetes_list_map_keys=["name"]),
+            ),
+        ]
+        | None
+    ) = None
+    """Voices that are there from the start, as long as they are written here; taken away from here, they stay enrolled."""
     redis: Redis | None = None
     """The Redis that all pods share; a managed one where nothing is written."""
     autoscaling: Autoscaling = Autoscaling()

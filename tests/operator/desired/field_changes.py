@@ -25,6 +25,13 @@ _CLAIMS = a_service().with_spec(
     resources={"claims": [{"name": "gpu", "request": "a"}]},
     podTemplate={"spec": {"resourceClaims": [{"name": name, "resourceClaimName": name} for name in ("gpu", "mig")]}},
 )
+_KEY = {"name": "recordings", "key": "ann.ogg"}
+_LIST = {"ConfigMap/narrator-voices"}
+_VOICES = a_service().with_spec(
+    voices=[{"name": "ann", "recording": {"secretRef": _KEY}, "transcript": "What she says.", "consent": "cons_1"}]
+)
+_IN_A_CONFIG_MAP = a_service().with_spec(voices=[{"name": "ann", "recording": {"configMapRef": _KEY}}])
+_IN_A_FILE = a_service().with_spec(voices=[{"name": "ann", "recording": {"path": "/recordings/ann.wav"}}])
 _POLICIES = {"stabilizationWindowSeconds": 1, "selectPolicy": "Max",
              "policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}  # fmt: skip
 _PACED = a_service().scaled_by("HPA", behavior={"scaleUp": _POLICIES, "scaleDown": _POLICIES})
@@ -34,6 +41,14 @@ CHANGES: Final[dict[str, tuple[AService, Any, set[str]]]] = {
     "engine.model.revision": (_HUB, "1" * 40, _POD),
     "engine.model.path": (_POCKET, "/b", _POD),
     "engine.options": (a_service(), {"threads": 2}, _POD),
+    "voices[].name": (_VOICES, "bob", _POD | _LIST),
+    "voices[].transcript": (_VOICES, "something else", _LIST),
+    "voices[].consent": (_VOICES, "cons_2", _LIST),
+    "voices[].recording.secretRef.name": (_VOICES, "others", _POD),
+    "voices[].recording.secretRef.key": (_VOICES, "other.ogg", _POD),
+    "voices[].recording.configMapRef.name": (_IN_A_CONFIG_MAP, "others", _POD),
+    "voices[].recording.configMapRef.key": (_IN_A_CONFIG_MAP, "other.ogg", _POD),
+    "voices[].recording.path": (_IN_A_FILE, "/recordings/other.wav", _LIST),
     "image": (a_service(), "registry/mine:2", _POD),
     "replicas": (a_service().scaled_by("None"), 3, _POD | {"PodDisruptionBudget/narrator"}),
     "resources.limits.*": (a_service(), {"cpu": 2}, _POD),
