@@ -22,6 +22,8 @@ PATIENCE_SECONDS: Final = 60.0
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _GONE: Final = 410
+_PUT_OFF: Final = 429
+"""Too busy, or a kind so new that its storage is not read yet."""
 
 
 class ApiError(Exception):
@@ -72,19 +74,25 @@ class Api:
     async def request(
         self, method: str, path: str, body: Any = None, *, content_type: str = "application/json", **query: Any
     ) -> Any:
-        """The answer, as JSON where it is JSON.
+        """The answer, as JSON where it is JSON; asked again where the API server puts it off, as every client does.
 
         Raises:
             ApiError: anything but a success.
         """
         written = json.dumps(body) if body is not None else None
         headers = {"Content-Type": content_type, "Accept": "application/json"}
-        async with self._session.request(method, path, data=written, headers=headers, params=_text(query)) as response:
-            text = await response.text()
-            answer = json.loads(text) if response.content_type == "application/json" else text
-            if not response.ok:
-                raise ApiError(response.status, answer if isinstance(answer, dict) else {"message": text})
-            return answer
+        while True:
+            async with self._session.request(
+                method, path, data=written, headers=headers, params=_text(query)
+            ) as response:
+                text = await response.text()
+                answer = json.loads(text) if response.content_type == "application/json" else text
+                if response.ok:
+                    return answer
+                if response.status != _PUT_OFF or "Retry-After" not in response.headers:
+                    raise ApiError(response.status, answer if isinstance(answer, dict) else {"message": text})
+                pause_seconds = int(response.headers["Retry-After"])
+            await asyncio.sleep(pause_seconds)
 
     async def create(self, manifest: Mapping[str, Any], **query: Any) -> Object:
         return dict(await self.request("POST", path_of(manifest, collection=True), manifest, **query))
