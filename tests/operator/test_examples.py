@@ -22,7 +22,7 @@ def _children(name: str) -> dict[str, dict[str, Any]]:
 
 
 def test_the_examples_are_there() -> None:
-    assert {"minimal", "gpu", "external-redis", "autoscaled", "keda"} <= set(EXAMPLES)
+    assert {"minimal", "gpu", "external-redis", "autoscaled", "keda", "preload"} <= set(EXAMPLES)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -60,3 +60,19 @@ def test_the_keda_example_makes_a_scaled_object_and_no_hpa() -> None:
     kinds = {name.partition("/")[0] for name in _children("keda")}
     assert "ScaledObject" in kinds
     assert "HorizontalPodAutoscaler" not in kinds
+
+
+def test_the_preload_example_brings_its_voices_along() -> None:
+    children = _children("preload")
+    assert children["ConfigMap/museum-voices"]["data"]["manifest.jsonl"].count("\n") == 3
+    volumes = children["Deployment/museum"]["spec"]["template"]["spec"]["volumes"]
+    assert {"tmp", "redis", "voices", "recordings"} == {volume["name"] for volume in volumes}
+
+
+def test_the_recordings_of_the_preload_example_fit_into_a_secret() -> None:
+    text = EXAMPLES["preload"].read_text("utf-8")
+    shipped = [
+        EXAMPLES["preload"].parents[1] / word.rpartition("=")[2] for word in text.split() if "examples/voices/" in word
+    ]
+    assert len(shipped) == 2
+    assert all(path.stat().st_size < 1 << 20 for path in shipped)
