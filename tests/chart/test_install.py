@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -16,6 +17,7 @@ from cryptography import x509
 
 from tests.chart.alert_rules import CHART
 from tests.chart.helm import Helm, HelmRefused, chosen
+from tests.cluster.api import PATIENCE_SECONDS
 from tests.cluster.control_plane import ControlPlane, Tools
 
 API_SERVICE: Final = "v1beta2.custom.metrics.k8s.io"
@@ -31,8 +33,10 @@ class Site:
     def __init__(self, cluster: ControlPlane, namespace: str) -> None:
         self.cluster, self.namespace = cluster, namespace
         self._helm = Helm(cluster.folder, cluster.environment())
-        cluster.kubectl("create", "namespace", namespace)
-        cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+        metadata = {"name": namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+        cluster.kubectl(
+            "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        )
 
     def helm(self, verb: str, *arguments: str | Path, release: str = "timbre") -> str:
         """Of this chart, in this namespace."""
@@ -55,6 +59,14 @@ class Site:
     def apply(self, manifest: dict[str, Any]) -> None:
         """As a user would."""
         self.cluster.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=json.dumps(manifest))
+
+    def until_served(self, *plurals: str) -> None:
+        """A kind that was just made known appears a moment later in what the API server says of itself."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while not {*plurals} <= {
+            line.split()[0] for line in self.cluster.kubectl("api-resources", "--no-headers").splitlines()
+        }:
+            assert time.monotonic() < give_up, f"{plurals} are not served"
 
     def service_is_there(self) -> bool:
         """The VoiceService that ``with_a_service`` made."""
@@ -79,10 +91,9 @@ def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPl
 def site(bare_cluster: ControlPlane) -> Iterator[Site]:
     """A namespace of its own; what a release leaves for the whole cluster goes afterwards."""
     yield Site(bare_cluster, f"chart-{os.getpid()}-{next(_NAMESPACES)}")
-    chart = "--selector=app.kubernetes.io/part-of=timbre"
-    for kind in ("apiservices", "clusterroles", "clusterrolebindings", "customresourcedefinitions"):
-        bare_cluster.kubectl("delete", kind, chart, "--ignore-not-found")
-    bare_cluster.kubectl("delete", "apiservices", "--selector=test=foreign", "--ignore-not-found")
+    kinds = "apiservices,clusterroles,clusterrolebindings,customresourcedefinitions"
+    for selector in ("app.kubernetes.io/part-of=timbre", "test=foreign"):
+        bare_cluster.kubectl("delete", kinds, f"--selector={selector}", "--ignore-not-found")
 
 
 def test_an_installation_says_what_to_do_next(site: Site) -> None:
@@ -232,6 +243,7 @@ def test_monitoring_comes_with_the_first_upgrade_after_prometheus_operator(site:
     folder = site.cluster.tools.crds / "prometheus-operator"
     files = [folder / f"monitoring.coreos.com_{kind}.yaml" for kind in ("podmonitors", "prometheusrules")]
     site.cluster.install(*files)
+    site.until_served("podmonitors", "prometheusrules")
     try:
         assert "There are no alerts" not in site.helm("upgrade")
         assert site.names("podmonitors,prometheusrules") == [
