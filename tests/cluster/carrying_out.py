@@ -13,7 +13,7 @@ from tests.operator.manifests import AService, merged
 from timbre_contract import labels
 from timbre_operator.desired import build_children
 from timbre_operator.kinds import CHILDREN, Watched
-from timbre_operator.plan import Action, Plan, Verb, plan
+from timbre_operator.plan import Action, Key, Plan, Verb, key_of, plan
 
 VOICE_SERVICE = f"{labels.API_VERSION}/{labels.KIND}"
 
@@ -47,13 +47,6 @@ async def plan_of(api: Api, service: Object, **changes: Any) -> Plan:
     return plan(children(service, **changes), found, owner_uid=service["metadata"]["uid"])
 
 
-async def carry_out(api: Api, steps: Plan, found: Iterable[Object] = ()) -> None:
-    """Does what the plan says."""
-    there = {(item["kind"], item["metadata"]["name"]): item for item in found}
-    for action in steps.actions:
-        await _carry_out(api, action, there.get((action.key.kind, action.key.name)))
-
-
 async def converge(api: Api, service: Object, **changes: Any) -> Plan:
     """Makes a VoiceService true, without its pods; returns what was done."""
     found = await find_children(api, service["metadata"]["namespace"])
@@ -62,27 +55,30 @@ async def converge(api: Api, service: Object, **changes: Any) -> Plan:
     return steps
 
 
-async def _carry_out(api: Api, action: Action, found: Object | None) -> None:
-    match action.verb:
-        case Verb.PRUNE:
-            assert found is not None
-            await api.delete(found)
-        case Verb.RECREATE:
-            assert found is not None
-            assert action.manifest is not None
-            await api.delete(found, propagationPolicy="Orphan")
-            kind = f"{found['apiVersion']}/{found['kind']}"
-            await _until_gone(api, kind, found)
-            await api.apply(action.manifest, manager=labels.FIELD_MANAGER)
-        case Verb.REFUSE:
-            raise AssertionError(action.reason)
-        case _:
-            assert action.manifest is not None
-            manager = labels.HANDOVER_MANAGER if action.verb is Verb.HAND_OVER else labels.FIELD_MANAGER
-            await api.apply(action.manifest, manager=manager)
+async def carry_out(api: Api, steps: Plan, found: Iterable[Object]) -> list[Object]:
+    """Does what the plan says; returns what is there afterwards, as the API server answered."""
+    there = {key_of(item): item for item in found}
+    for action in steps.actions:
+        await _carry_out(api, action, there)
+    return list(there.values())
 
 
-async def _until_gone(api: Api, kind: str, found: Object) -> None:
+async def _carry_out(api: Api, action: Action, there: dict[Key, Object]) -> None:
+    if action.verb is Verb.REFUSE:
+        raise AssertionError(action.reason)
+    if action.verb in (Verb.PRUNE, Verb.RECREATE):
+        old = there.pop(action.key)
+        orphans = {"propagationPolicy": "Orphan"} if action.verb is Verb.RECREATE else {}
+        await api.delete(old, **orphans)
+        if action.verb is Verb.RECREATE:
+            await _until_gone(api, old)
+    if action.manifest is not None:
+        manager = labels.HANDOVER_MANAGER if action.verb is Verb.HAND_OVER else labels.FIELD_MANAGER
+        there[action.key] = await api.apply(action.manifest, manager=manager)
+
+
+async def _until_gone(api: Api, found: Object) -> None:
     """Orphaning takes the garbage collector a moment."""
     metadata = found["metadata"]
+    kind = f"{found['apiVersion']}/{found['kind']}"
     await api.until(kind, metadata["namespace"], metadata["name"], lambda _: False, gone=True)

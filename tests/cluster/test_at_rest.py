@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from tests.cluster.api import Api, Object
-from tests.cluster.carrying_out import children, converge, find_children, in_namespace, plan_of
+from tests.cluster.carrying_out import carry_out, children, converge, find_children, in_namespace, plan_of
 from tests.cluster.control_plane import ROOT, ControlPlane
 from tests.operator.desired.field_changes import CHANGES, changed
 from tests.operator.manifests import AService, a_service
 from timbre_contract import labels
-from timbre_operator.plan import Plan, Verb
+from timbre_operator.plan import Plan, Verb, plan
 
 EXAMPLES = {file.stem: yaml.safe_load(file.read_text("utf-8")) for file in (ROOT / "examples").glob("*.yaml")}
 
@@ -53,25 +53,42 @@ def _generation(found: Object) -> tuple[int, object]:
     return found["metadata"].get("generation", 0), ours
 
 
-@pytest.fixture(scope="module")
-def one_service(control_plane: ControlPlane) -> Object:
+class OneService:
     """A VoiceService that many tests change in turn: whatever the last one left is where the next one begins."""
+
+    def __init__(self, service: Object) -> None:
+        self._service = service
+        self._found: list[Object] = []
+
+    async def becomes(self, api: Api, spec: Object) -> Plan:
+        """Makes this spec true; returns what was done."""
+        steps = self.left_to_do(spec)
+        self._found = await carry_out(api, steps, self._found)
+        return steps
+
+    def left_to_do(self, spec: Object) -> Plan:
+        """From what the API server answered to the last write of each object."""
+        wanted = children({**self._service, "spec": spec})
+        return plan(wanted, self._found, owner_uid=self._service["metadata"]["uid"])
+
+
+@pytest.fixture(scope="module")
+def one_service(control_plane: ControlPlane) -> OneService:
+    """In a namespace of its own."""
     control_plane.kubectl("create", "namespace", "at-rest")
     manifest = in_namespace(a_service(), "at-rest")
-    return dict(
-        json.loads(control_plane.kubectl("create", "--output=json", "--filename=-", stdin=json.dumps(manifest)))
-    )
+    made = control_plane.kubectl("create", "--output=json", "--filename=-", stdin=json.dumps(manifest))
+    return OneService(json.loads(made))
 
 
 @pytest.mark.parametrize("path", CHANGES)
-async def test_after_a_change_of_a_field_nothing_is_left_to_do(path: str, api: Api, one_service: Object) -> None:
+async def test_after_a_change_of_a_field_nothing_is_left_to_do(path: str, api: Api, one_service: OneService) -> None:
     """The change touches the children that it should touch, and no others."""
     service, value, touched = CHANGES[path]
-    before = {**one_service, "spec": service.manifest["spec"]}
-    await converge(api, before)
-    assert _said(await plan_of(api, before)) == []
+    before, after = service.manifest["spec"], changed(service, path, value).manifest["spec"]
+    await one_service.becomes(api, before)
+    assert _said(one_service.left_to_do(before)) == []
 
-    after = {**one_service, "spec": changed(service, path, value).manifest["spec"]}
-    steps = await converge(api, after)
+    steps = await one_service.becomes(api, after)
     assert {f"{action.key.kind}/{action.key.name}" for action in steps.actions} == touched
-    assert _said(await plan_of(api, after)) == []
+    assert _said(one_service.left_to_do(after)) == []
