@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,14 @@ def test_auto_asks_the_cluster_for_the_kind(kind: str, helm: Helm) -> None:
 def test_names_tell_releases_apart_and_fit(release: str, name: str, helm: Helm) -> None:
     assert only(helm.template(release=release), "Deployment")["metadata"]["name"] == name
     assert len(name) <= 63
+
+
+def test_a_package_becomes_the_same_as_the_folder(helm: Helm, tmp_path: Path) -> None:
+    """What ``.helmignore`` leaves out is not needed."""
+    helm("package", CHART, "--destination", tmp_path)
+    (package,) = tmp_path.glob("timbre-*.tgz")
+    with tarfile.open(package) as archive:
+        packed = {name.removeprefix("timbre/") for name in archive.getnames()}
+    assert not [name for name in packed if name.startswith("ci/")]
+    options = ("--namespace", HOME, "--set", "metricsApi.enabled=false,monitoring.prometheusRule=Enabled")
+    assert helm("template", "timbre", package, *options) == helm("template", "timbre", CHART, *options)
