@@ -12,9 +12,10 @@ from typing import Final
 
 from starlette.types import ASGIApp
 
-from timbre_contract.api import WARM_UP_FIELD, WarmUpOutcome
+from timbre_contract.api import PRELOAD_FIELD, WARM_UP_FIELD, WarmUpOutcome
 from timbre_server.api.application import DEFAULT_TENANT, ApiOptions, Services, create_api
 from timbre_server.app.observers import QueueObserver
+from timbre_server.app.preload import Preload
 from timbre_server.app.registries import Registry, build_registry
 from timbre_server.app.tiers import FeatureTiers, build_tiers
 from timbre_server.audio.decoding import DecodeLimits, RecordingDecoder
@@ -60,6 +61,9 @@ class Parts:
     registry: Registry
     tiers: FeatureTiers
     warm_up: WarmUp | None
+    preload: Preload | None
+    warm_seconds: float
+    """How long a pod waits until its declared voices were tried."""
 
     async def start(self) -> None:
         """Loads the engine, and sees meanwhile whether recordings can be decoded here and who else is there.
@@ -77,14 +81,21 @@ class Parts:
 
     async def warm(self, progress: Callable[[str], None]) -> None:
         """Loads the voices that will be asked for; ``progress`` is told in a sentence how far it is."""
-        if self.warm_up is not None:
-            await self.warm_up.run(progress)
+        async with asyncio.TaskGroup() as warming:
+            if self.warm_up is not None:
+                warming.create_task(self.warm_up.run(progress))
+            if self.preload is not None:
+                self.preload.start()
+                warming.create_task(self.preload.first_look(self.warm_seconds))
 
     def cache_report(self) -> Mapping[str, object]:
         """What the voice cache holds and how fresh it is."""
         # A server that runs alone has nothing to load.
         outcome = WarmUpOutcome.COMPLETED if self.warm_up is None else self.warm_up.outcome
-        return {**self.tiers.report(), **self.registry.report(), WARM_UP_FIELD: outcome}
+        return {**self.tiers.report(), **self.registry.report(), WARM_UP_FIELD: outcome, **self._declared()}
+
+    def _declared(self) -> Mapping[str, object]:
+        return {} if self.preload is None else {PRELOAD_FIELD: self.preload.report()}
 
     def health(self) -> str | None:
         """None while all is well, else why only a restart helps."""
@@ -92,6 +103,8 @@ class Parts:
 
     async def stop(self) -> None:
         """Ends everything that runs.  Idempotent."""
+        if self.preload is not None:
+            await self.preload.stop()
         await self.dispatcher.stop()
         await self.tiers.stop()
         await self.registry.stop()
@@ -129,8 +142,19 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
             send_timeout_seconds=settings.http.send_timeout_seconds,
         ),
     )
-    warm_up = _build_warm_up(settings, registry, tiers)
-    return Parts(api, engine.descriptor.name, worker, dispatcher, encoders, decoder, registry, tiers, warm_up)
+    return Parts(
+        api=api,
+        engine_name=engine.descriptor.name,
+        worker=worker,
+        dispatcher=dispatcher,
+        encoders=encoders,
+        decoder=decoder,
+        registry=registry,
+        tiers=tiers,
+        warm_up=_build_warm_up(settings, registry, tiers),
+        preload=_build_preload(settings.voices, services.voices),
+        warm_seconds=settings.voice_cache.warmup_deadline_seconds,
+    )
 
 
 def build_engine(settings: EngineSettings) -> Engine:
@@ -191,6 +215,19 @@ def _build_warm_up(settings: Settings, registry: Registry, tiers: FeatureTiers) 
         voices=cache.warmup_voices,
         listed=[VoiceName(DEFAULT_TENANT, voice_id) for voice_id in cache.warmup_list],
         deadline_seconds=cache.warmup_deadline_seconds,
+    )
+
+
+def _build_preload(settings: VoicesSettings, voices: VoiceService) -> Preload | None:
+    """None where no voice is declared."""
+    if settings.preload is None:
+        return None
+    return Preload(
+        settings.preload,
+        voices,
+        tenant=DEFAULT_TENANT,
+        max_bytes=settings.max_upload_bytes,
+        check_seconds=settings.preload_check_seconds,
     )
 
 
