@@ -86,7 +86,7 @@ async def namespace(api: Api) -> AsyncIterator[str]:
 @pytest.fixture
 async def fake_node(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[FakeNode]:
     """Runs the pods of the test's namespace."""
-    async with FakeNode(control_plane.admin, namespace, tmp_path / "node") as node:
+    async with FakeNode(control_plane, namespace, tmp_path / "node") as node:
         yield node
 
 

@@ -23,10 +23,9 @@ from typing import Final
 from examples.local_redis import free_port
 from tests.cluster.api import PATIENCE_SECONDS
 from tests.cluster.certificates import Authority, Pair, kubeconfig, new_key_pair
+from tests.cluster.loopback_range import LoopbackRange
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SERVICE_RANGE: Final = "127.96.0.0/16"
-"""Of this machine's loopback range: what listens on a Service's address is reached by everybody here."""
 _CONTROLLERS: Final = (
     *("deployment-controller", "replicaset-controller", "statefulset-controller", "disruption-controller"),
     *("horizontal-pod-autoscaler-controller", "garbage-collector-controller", "namespace-controller"),
@@ -84,14 +83,16 @@ class ControlPlane:
         self.logs.mkdir(parents=True)
         self.port, self._etcd_port = free_port(), free_port()
         self.server = f"https://127.0.0.1:{self.port}"
+        self.addresses = LoopbackRange()
+        """Of Services and pods: of this machine, so that everybody here reaches what listens there."""
         self._authority, self._front_proxy = Authority("timbre-test"), Authority("timbre-test-front-proxy")
         self.authority_pem = self._authority.pair.certificate
         self._write_certificates()
         self.admin = self.kubeconfig("admin", ("system:masters",))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         with ExitStack() as undo:
-            undo.callback(self.close)
             self._storage = tempfile.mkdtemp(prefix="timbre-etcd-")
+            undo.callback(self.close)
             self._start_etcd()
             self.start_api_server()
             undo.pop_all()
@@ -116,7 +117,7 @@ class ControlPlane:
             "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
             *("--bind-address=127.0.0.1", f"--secure-port={self.port}", "--endpoint-reconciler-type=none"),
-            *(f"--service-cluster-ip-range={SERVICE_RANGE}", "--authorization-mode=RBAC", "--profiling=false"),
+            *(f"--service-cluster-ip-range={self.addresses.services}", "--authorization-mode=RBAC", "--profiling=false"),
             *(f"--client-ca-file={folder}/ca.crt", f"--tls-cert-file={folder}/api-server.crt"),
             f"--tls-private-key-file={folder}/api-server.key",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
@@ -182,6 +183,7 @@ class ControlPlane:
         """Ends everything; the logs stay where they are."""
         for name in reversed(list(self._processes)):
             self.stop(name)
+        self.addresses.close()
         shutil.rmtree(self._storage, ignore_errors=True)
 
     def _start_etcd(self) -> None:

@@ -9,9 +9,7 @@ container, no memory limit, no network policy.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,6 +18,7 @@ import aiohttp
 
 from tests.cluster.api import PATIENCE_SECONDS, Api, ApiError, Event, Object
 from tests.cluster.container_runs import LightRun
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fake_scheduler import why_not
 from tests.cluster.fake_volumes import FakeVolumes
 from tests.cluster.pod_life import PodLife, Surroundings
@@ -28,9 +27,6 @@ from tests.cluster.service_proxy import ServiceProxy
 
 HURRY: Final = 20.0
 """Probes come that much more often than their specs say: readiness every quarter of a second instead of every 5 s."""
-_NET: Final = 128 + secrets.randbelow(112)
-_ADDRESSES: Final = count(256 * secrets.randbelow(256) + 1)
-"""Of pods: 127.128.0.0 and up, where no Service is; begun anywhere, for test runs beside each other."""
 
 
 class PatientApi(Api):
@@ -53,7 +49,7 @@ class PatientApi(Api):
 class FakeNode:
     """Use as an async context manager; at its end nothing of its pods is left."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, folder: Path) -> None:
+    def __init__(self, control_plane: ControlPlane, namespace: str, folder: Path) -> None:
         self.namespace = namespace
         self.name = f"node-of-{namespace}"
         self.images: dict[str, Sequence[str]] = {}
@@ -62,7 +58,7 @@ class FakeNode:
         """Whether servers' pods are light: they answer on the admin port only, what ``light_pod`` says."""
         self.pods: dict[str, PodLife] = {}
         """Those that run, by name."""
-        self._kubeconfig, self._folder = kubeconfig, folder
+        self._control_plane, self._folder = control_plane, folder
         self._seen: dict[str, Object] = {}
         self._begun: set[str] = set()
         self._news = asyncio.Event()
@@ -72,7 +68,7 @@ class FakeNode:
     async def __aenter__(self) -> Self:
         names = self._folder / "names"
         names.mkdir(parents=True)
-        self._api = PatientApi(self._kubeconfig)
+        self._api = PatientApi(self._control_plane.admin)
         self._node = await self._register()
         self.volumes = FakeVolumes(self._api, self._folder / "claimed")
         self._proxy = ServiceProxy(self._seen.values, names / self.namespace)
@@ -201,8 +197,7 @@ class FakeNode:
             self._task(life.stop(pod["metadata"].get("deletionGracePeriodSeconds", 0)))
 
     async def _run(self, pod: Object) -> None:
-        number = next(_ADDRESSES)
-        address = f"127.{_NET + number // 65536 % 16}.{number // 256 % 256}.{number % 256}"
+        address = self._control_plane.addresses.address_of_a_pod()
         life = self.pods[pod["metadata"]["name"]] = PodLife(pod, address, self._around)
         try:
             await life.live()
