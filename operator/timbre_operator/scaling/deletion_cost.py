@@ -1,7 +1,7 @@
 """Which pod is missed least when there are to be fewer?
 
-Kubernetes removes pods with a lower ``controller.kubernetes.io/pod-deletion-cost`` first, and pods without one count 0: new
-pods, which hold nothing yet, go before old ones.
+Kubernetes removes pods with a lower cost first, and pods without one count 0: new pods, which hold nothing yet, go before old
+ones.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Final
 from timbre_operator.observed import PodSample
 from timbre_operator.scaling.counters import IN_FLIGHT, gauge
 
+ANNOTATION: Final = "controller.kubernetes.io/pod-deletion-cost"
+"""Kubernetes' own; https://kubernetes.io/docs/reference/labels-annotations-taints/#pod-deletion-cost"""
 LEAST_SECONDS: Final = 30.0
 """Between two changes: the annotation's documentation asks not to follow a metric with it, and no autoscaler of ours removes
 two pods within that time."""
