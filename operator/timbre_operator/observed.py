@@ -87,6 +87,8 @@ class Load:
     """Whether the totals are old values, kept because pods are silent."""
     cold_pods: tuple[str, ...] = ()
     """Pods that serve before their warm-up was done."""
+    refused_voices: tuple[str, ...] = ()
+    """Declared voices that a pod cannot enrol, each as ``voice_ann: why``; of all pods, each once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,8 @@ class PodSample:
     ready: bool = True
     warm: bool = True
     """False where it serves although its warm-up was cut off."""
+    refused_voices: tuple[str, ...] = ()
+    """Declared voices that it cannot enrol, as ``voice_ann: why``."""
 
 
 def sample_key(spec: MetricSpec, *label_values: str) -> str:

@@ -11,7 +11,7 @@ from timbre_operator.observed import Observed, OptionalKind
 from timbre_operator.status import autoscaling, redis
 from timbre_operator.status.component import PodCheck, blamed, server_component
 from timbre_operator.status.endings import crashed, engine_failed, oom_killed, over_start_budget, settings_refused
-from timbre_operator.status.finding import Check, Finding, Verdict, first_finding
+from timbre_operator.status.finding import Check, Finding, Verdict, first_finding, quoted
 from timbre_operator.status.images import cannot_pull
 from timbre_operator.status.pods import pods_of
 from timbre_operator.status.refusals import name_taken, pods_refused, refused
@@ -46,7 +46,7 @@ class Trouble:
 
 def trouble_of(observed: Observed, now: datetime, *, redis_verdict: Verdict, autoscaling_verdict: Verdict) -> Trouble:
     """Everything that is wrong."""
-    rest = first_finding(observed, (_reference_missing,))
+    rest = first_finding(observed, (_reference_missing, _voice_refused))
     if rest is None and redis.is_trouble(redis_verdict):
         rest = Finding(f"Redis{redis_verdict.reason}", redis_verdict.message)
     if rest is None and autoscaling.is_trouble(autoscaling_verdict):
@@ -68,6 +68,16 @@ def server_pod_trouble(observed: Observed, now: datetime) -> Finding | None:
 def _reference_missing(observed: Observed) -> Finding | None:
     missing = observed.missing_references
     return Finding("ReferenceMissing", "; ".join(missing)) if missing else None
+
+
+def _voice_refused(observed: Observed) -> Finding | None:
+    refused = observed.load.refused_voices if observed.load else ()
+    if not refused:
+        return None
+    return Finding(
+        "VoiceRefused",
+        f"a voice of spec.voices cannot be enrolled; correct its recording, or take it out: {quoted('; '.join(refused))}",
+    )
 
 
 def _monitoring_missing(observed: Observed) -> Finding | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -125,6 +127,10 @@ def test_what_keeps_every_pod_from_serving_is_the_reason_of_ready() -> None:
     assert _verdicts(state.status())["Degraded"] == "True/ImagePullFailed"
 
 
+def _loaded(state: AState, **changes: Any) -> AState:
+    return state.knowing(load=replace(state.observed().load or Load(), **changes))
+
+
 _WORST_FIRST: list[tuple[str, Callable[[AState], AState]]] = [
     (
         "QuotaExceeded",
@@ -135,8 +141,9 @@ _WORST_FIRST: list[tuple[str, Callable[[AState], AState]]] = [
         "ReferenceMissing",
         lambda state: state.knowing(missing_references=("spec.x names Secret y, which is not there",)),
     ),
+    ("VoiceRefused", lambda state: _loaded(state, refused_voices=("voice_ann: this is no audio",))),
     ("RedisUnreachable", lambda state: state.knowing(redis=_AWAY)),
-    ("LoadUnknown", lambda state: state.knowing(load=Load(held=True, silent_pods=("narrator-1",)))),
+    ("LoadUnknown", lambda state: _loaded(state, held=True, silent_pods=("narrator-1",))),
     ("KindMissing", lambda state: state.knowing(kinds=frozenset())),
     ("ExporterFailing", lambda state: state.with_pods(_EXPORTER_PULLING)),
 ]
@@ -166,6 +173,16 @@ def test_a_kind_that_is_wanted_and_missing_is_named() -> None:
         "spec.monitoring.prometheusRule is Enabled, and this cluster has no prometheusrules.monitoring.coreos.com; install"
         " Prometheus' operator, or write Auto"
     )
+
+
+def test_a_voice_that_cannot_be_enrolled_is_named_with_its_mistake() -> None:
+    refused = ("voice_ann: this is no audio", "voice_eve: its recording cannot be read: No such file or directory")
+    degraded = a_good_state().knowing(load=Load(refused_voices=refused)).condition("Degraded")
+    assert degraded.reason == "VoiceRefused"
+    assert degraded.message.startswith(
+        "a voice of spec.voices cannot be enrolled; correct its recording, or take it out"
+    )
+    assert degraded.message.endswith(f'"{"; ".join(refused)}"')
 
 
 def test_a_long_message_is_cut() -> None:
