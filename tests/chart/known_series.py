@@ -46,3 +46,24 @@ def labels_of(series: str) -> frozenset[str]:
 
 def _names(spec: MetricSpec) -> list[str]:
     return [spec.name + end for end in _OF_HISTOGRAMS] if spec.kind is MetricKind.HISTOGRAM else [spec.name]
+
+
+_OTHERS_SAY: Final = frozenset(
+    {"namespace", "voiceservice", "job", "pod", "route", "status", "type", "reason", "series"}
+)
+"""Labels whose values are HTTP's, a condition's or the PodMonitors'."""
+
+
+def unknown_values(expression: str) -> list[str]:
+    """Label values that an expression asks for, and that no metric with such a label lists in its description."""
+    found = re.findall(r"(\w+)\{([^}]*)\}", expression)
+    asked = {(series, *pair) for series, matchers in found for pair in re.findall(r'(\w+)="([^"]*)"', matchers)}
+    return [
+        f'{series}{{{label}="{value}"}}'
+        for series, label, value in sorted(asked)
+        if label in labels_of(series) - _OTHERS_SAY and not re.search(rf"\b{value}\b", _described(label))
+    ]
+
+
+def _described(label: str) -> str:
+    return " ".join(spec.help for spec in (*SERVER_METRICS, *OPERATOR_METRICS) if label in spec.labels)

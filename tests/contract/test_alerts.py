@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chart.alert_cases import CASES
 from tests.chart.alert_rules import all_alerts, all_groups
-from tests.chart.known_series import API_SERVER, known_series, labels_of, series_named
+from tests.chart.known_series import API_SERVER, known_series, labels_of, series_named, unknown_values
 
+ROOT = Path(__file__).resolve().parents[2]
 ALERTS = sorted(all_alerts().items())
 
 
@@ -23,6 +25,7 @@ def test_an_alert_asks_for_known_series_and_their_labels_only(name: str, alert: 
     for series, matchers in re.findall(r"(\w+)\{([^}]*)\}", alert["expr"]):
         asked = set(re.findall(r"(\w+)[=!]", matchers)) - {"namespace", "voiceservice", "job", "pod"}
         assert asked <= labels_of(series) or series in API_SERVER
+    assert unknown_values(alert["expr"]) == []
 
 
 @pytest.mark.parametrize(("name", "alert"), ALERTS, ids=[name for name, _ in ALERTS])
@@ -49,3 +52,11 @@ def test_the_alerts_that_were_promised_are_there() -> None:
     assert "< 80 and" in expressions["TimbreVoiceHitRateLow"]
     assert expressions["TimbreVoiceHitRateLow"].endswith("> 0.1")
     assert expressions["TimbreDeviceVoiceCacheFull"].endswith("> 0.9")
+
+
+def test_conditions_that_alerts_ask_for_are_the_operator_s() -> None:
+    status = (ROOT / "operator" / "timbre_operator" / "status").rglob("*.py")
+    source = "".join(file.read_text("utf-8") for file in status)
+    asked = {word for _, alert in ALERTS for word in re.findall(r'(?:type|reason)="(\w+)"', alert["expr"])}
+    assert asked == {"Ready", "AutoscalingActive", "AtMaximum"}
+    assert [word for word in asked if f'"{word}"' not in source] == []

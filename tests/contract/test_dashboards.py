@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from scripts.dashboards import build_dashboards, to_json
 from tests.chart.alert_rules import CHART
-from tests.chart.known_series import EXPORTER, known_series, labels_of, series_named
+from tests.chart.known_series import EXPORTER, known_series, labels_of, series_named, unknown_values
 from tests.chart.panels import DASHBOARDS, Asked, all_asked, dashboard, panels
 
 PANELS = [pytest.param(panel, id=f"{name}: {panel['title']}") for name in DASHBOARDS for panel in panels(name)]
@@ -101,6 +101,7 @@ def test_a_panel_asks_for_known_series_and_their_labels_only(asked: Asked) -> No
     for series, matchers in re.findall(r"(\w+)\{([^}]*)\}", asked.expression):
         own = set(re.findall(r"(\w+)[=!]", matchers)) - {"namespace", "voiceservice", "job", "pod"}
         assert own <= labels_of(series) or series in EXPORTER
+    assert unknown_values(asked.expression) == []
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
