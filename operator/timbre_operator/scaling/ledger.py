@@ -28,6 +28,7 @@ class _Pod:
         self._silence = Silence()
         self._since = now
         self._warm = True
+        self.refused_voices: tuple[str, ...] = ()
         self._queued = 0.0
         self._jobs_pending = 0.0
         self._rates: Rates | None = None
@@ -42,6 +43,7 @@ class _Pod:
             self._silence.broken()
             self._queued, self._jobs_pending = gauge(sample, QUEUED), gauge(sample, JOBS_PENDING)
             self._warm = sample.warm
+            self.refused_voices = sample.refused_voices
             progress = self._reader.read(sample, now)
             self._rates = progress.rates if progress else self._rates
         self.hearing = self._silence.hearing(now)
@@ -120,6 +122,7 @@ class Ledger:
             silent_pods=tuple(sorted(name for name, pod in self._pods.items() if pod.hearing is not Hearing.GOOD)),
             held=self._held,
             cold_pods=tuple(sorted(name for name, pod in self._pods.items() if pod.cold(now))),
+            refused_voices=tuple(sorted({voice for pod in self._pods.values() for voice in pod.refused_voices})),
         )
 
     def series(self) -> Mapping[str, float] | None:

@@ -66,7 +66,9 @@ class HttpScraper:
         holdings = await self._held(address)
         if text is None or holdings is None:
             return None
-        return PodSample(counters=samples_in(text), held=holdings.hottest, warm=holdings.warm)
+        return PodSample(
+            counters=samples_in(text), held=holdings.hottest, warm=holdings.warm, refused_voices=holdings.refused
+        )
 
     async def _held(self, address: str) -> Holdings | None:
         now = asyncio.get_running_loop().time()

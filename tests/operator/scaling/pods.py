@@ -21,6 +21,7 @@ class APod:
     queued: float = 0.0
     in_flight: float = 0.0
     warm: bool = True
+    refused_voices: tuple[str, ...] = ()
     heat: dict[str, float] = field(default_factory=dict)
     """Of the voices that it holds, by digest."""
 
@@ -59,4 +60,4 @@ class APod:
             sample_key(metrics.VOICE_CACHE_LOOKUPS, "host", "miss"): 0.0,
         }
         held = tuple(VoiceHeat(digest=digest, heat=heat) for digest, heat in self.heat.items())
-        return PodSample(counters=counters, held=held, warm=self.warm)
+        return PodSample(counters=counters, held=held, warm=self.warm, refused_voices=self.refused_voices)

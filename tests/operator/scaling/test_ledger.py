@@ -259,6 +259,17 @@ def test_the_most_that_waited_in_a_minute_is_remembered() -> None:
     assert scene.load.trend.queue_peak == 0
 
 
+def test_a_voice_that_several_pods_cannot_enrol_is_told_once_and_forgotten_with_its_mistake() -> None:
+    scene = Scene("a", "b")
+    scene.pods["a"].refused_voices = ("voice_eve: gone", "voice_ann: no audio")
+    scene.pods["b"].refused_voices = ("voice_eve: gone",)
+    scene.step()
+    assert scene.load.refused_voices == ("voice_ann: no audio", "voice_eve: gone")
+    scene.pods["a"].refused_voices = scene.pods["b"].refused_voices = ()
+    scene.step()
+    assert scene.load.refused_voices == ()
+
+
 def test_a_pod_whose_warm_up_was_cut_off_is_cold_until_its_hit_rate_tells_more() -> None:
     scene = Scene("a", "b")
     scene.pods["b"].warm = False

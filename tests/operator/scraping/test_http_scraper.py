@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import urllib.request
 
 import pytest
@@ -78,6 +79,23 @@ async def test_a_pod_whose_warm_up_was_cut_off_says_so() -> None:
         sample = await scraper.scrape(port.address)
         assert sample is not None
         assert not sample.warm
+
+
+async def test_a_pod_that_cannot_enrol_a_declared_voice_says_which() -> None:
+    refused = [{"voice": "voice_ann", "reason": "this is no audio"}, {"voice": "", "reason": "x" * 9000}] * 20
+    cache = json.dumps({"preload": {"present": 1, "waiting": 0, "refused": refused}}).encode()
+    async with an_admin_port(cache=cache) as port, HttpScraper() as scraper:
+        sample = await scraper.scrape(port.address)
+    assert sample is not None
+    assert sample.refused_voices == ("voice_ann: this is no audio", "x" * 200) * 8
+
+
+@pytest.mark.parametrize(
+    "cache", [b'{"preload": [1]}', b'{"preload": {"refused": [{"voice": "a"}]}}', b'{"preload": {"refused": 1}}']
+)
+async def test_nonsense_about_declared_voices_is_none_of_ours(cache: bytes) -> None:
+    async with an_admin_port(cache=cache) as port, HttpScraper() as scraper:
+        assert await scraper.scrape(port.address) is None
 
 
 async def test_each_scrape_is_told_with_its_result() -> None:
