@@ -14,7 +14,7 @@ OURS = {"timbre_contract", "timbre_server", "timbre_operator"}
 SERVER = ("server/timbre_server", "server/timbre_contract")
 OPERATOR = ("operator/timbre_operator", "server/timbre_contract")
 # The engine pocket-tts and the device tier; the server says so where they are wanted and torch is not there.
-NEED_TORCH = {"torch", "transformers", "pynvml"}
+NEED_TORCH = {"torch", "transformers", "huggingface_hub", "pynvml"}
 
 
 def _imports(folder: Path) -> Iterator[str]:
