@@ -39,7 +39,8 @@ def _trace(seed: int) -> Trace:
 
 def _tier(trace: Trace, slots: int, *, told: bool) -> float:
     """Our tier; ``told``: requests with a recording of their own are marked as what they are."""
-    tier = Tier("host", HostStorage(), capacity_bytes=slots * ENTRY_BYTES, observer=Metrics())
+    capacity_bytes = slots * ENTRY_BYTES
+    tier = Tier("host", HostStorage(capacity_bytes), capacity_bytes=capacity_bytes, observer=Metrics())
     for key, one_off in trace:
         lease = tier.get(key) or tier.put(key, key, FEATURES, one_off=told and one_off)
         if lease:

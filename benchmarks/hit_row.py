@@ -26,7 +26,7 @@ Hit = Callable[[str], object]
 
 
 def _timbre(keys: Sequence[str]) -> Hit:
-    tier = Tier("device", HostStorage(), capacity_bytes=RESIDENT * 1024, observer=Metrics())
+    tier = Tier("device", HostStorage(RESIDENT * 1024), capacity_bytes=RESIDENT * 1024, observer=Metrics())
     for key in keys:
         lease = tier.put(key, key, FEATURES)
         assert lease

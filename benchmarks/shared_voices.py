@@ -74,12 +74,13 @@ class SharedVoices:
         """A pod that holds nothing yet, and keeps what fits; the one before it has left no garbage to collect."""
         metrics = Metrics()
         gc.collect()
-        host = Tier("host", HostStorage(), capacity_bytes=host_bytes, observer=metrics)
+        storage = HostStorage(host_bytes)
+        host = Tier("host", storage, capacity_bytes=host_bytes, observer=metrics)
         return TieredFeatureCache(
             self.descriptor,
             NoEngine(),
             memory=MemoryTiers(host),
-            shared=SharedTier(self.shared, self.descriptor, observer=metrics),
+            shared=SharedTier(self.shared, self.descriptor, observer=metrics, room=storage.room),
             use=VoiceUse(metrics),
             observer=metrics,
         )
@@ -171,6 +172,7 @@ def on_the_servers_loop(scene: Callable[[RedisServer], Coroutine[Any, Any, Any]]
 
     What was imported is frozen: else a collection of garbage between rounds takes 40 ms, and leaves every cache cold.
     """
+    as_in_the_articles({})  # imports what it needs
     gc.collect()
     gc.freeze()
     server = RedisServer()

@@ -91,12 +91,15 @@ def build_tiers(
     Raises:
         ConfigurationError: the engine's device cannot be used from here.
     """
-    host = Tier(HOST, HostStorage(), capacity_bytes=settings.host_max_bytes, observer=metrics)
+    storage = HostStorage(settings.host_max_bytes)
+    host = Tier(HOST, storage, capacity_bytes=settings.host_max_bytes, observer=metrics)
     device = DeviceTier.build(descriptor, settings, metrics)
     shared_tier = None
     if shared is not None:
         float16 = settings.shared_dtype == FLOAT16
-        shared_tier = SharedTier(shared, descriptor, observer=metrics, transferred=transferred, float16=float16)
+        shared_tier = SharedTier(
+            shared, descriptor, observer=metrics, transferred=transferred, room=storage.room, float16=float16
+        )
     use = VoiceUse(metrics, target_hit_rate=settings.target_hit_rate_percent / 100)
     cache = TieredFeatureCache(
         descriptor,

@@ -17,6 +17,7 @@ from timbre_server.ports.features import (
     Heat,
     Held,
     LoadReference,
+    Room,
     SharedFeatures,
     Taken,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "Replacement",
     "ResultName",
     "Results",
+    "Room",
     "RowTimings",
     "Saying",
     "SharedFeatures",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import NEUTRAL, SpeechParameters
 from timbre_server.domain.voice import Features, Reference
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """Type and shape of one named array of a voice's features."""
 
     dtype: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,6 +87,9 @@ class FeatureSource(Protocol):
 Blob = bytes | bytearray | memoryview
 """Encoded features as they came from the wire; nobody writes into them."""
 
+Room = Callable[[int], memoryview | None]
+"""Lends memory of that many bytes to receive a value into; it is the value's until nothing refers to it.  None: there is none."""
+
 
 @dataclass(frozen=True)
 class Held:
@@ -131,14 +134,20 @@ class SharedFeatures(Protocol):
     reached within its budget.
     """
 
-    async def get(self, digest: str, key: str) -> Blob | None:
-        """The blob, and its life prolonged; or None."""
+    async def get(self, digest: str, key: str, *, room: Room | None = None) -> Blob | None:
+        """The blob, in a ``room`` if there is one, and its life prolonged; or None."""
         ...
 
     async def get_many(
-        self, wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None] | None = None
+        self,
+        wanted: Iterable[tuple[str, str]],
+        *,
+        arrived: Callable[[int, Blob], None] | None = None,
+        room: Room | None = None,
     ) -> Sequence[Blob | None]:
-        """Blobs of (digest, key) pairs in their order, in one round trip per server.
+        """Blobs of (digest, key) pairs in their order, in one round trip per server; ``room`` as in ``get``.
+
+        Pairs are taken one by one as they are asked for.
 
         ``arrived`` gets the place and the blob of each as soon as it is there, while the others are on their way.  It
         must be quick and not raise, and may be told of one place twice; what it was told of stays true if the rest fails.

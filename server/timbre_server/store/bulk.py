@@ -10,10 +10,12 @@ Megabytes on a slow wire take longer than a read may wait for its answer, so wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from timbre_server.store.bulk_replies import Arrived, Command, Replies, Reply, Unusual
+from timbre_server.ports import Room
+from timbre_server.store.bulk_questions import Arrived, Command, Reply
+from timbre_server.store.bulk_replies import Replies, Unusual
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.refusals import LIBRARY_ERRORS
 
@@ -29,11 +31,17 @@ class BulkReader:
         self._opening = asyncio.Lock()
 
     async def read(
-        self, commands: Sequence[Command], *, also: Sequence[Command] = (), arrived: Arrived | None = None
+        self,
+        commands: Iterable[Command],
+        *,
+        also: Sequence[Command] = (),
+        arrived: Arrived | None = None,
+        room: Room | None = None,
     ) -> list[Reply]:
         """The replies to the commands, in their order; those to ``also`` are not waited for.
 
-        ``arrived`` is told of each value as soon as it is there.
+        Commands are taken one by one as they are sent, so none needs to be made before its turn.  ``arrived`` is told of
+        each value as soon as it is there; values are received into ``room`` as far as it has any.
 
         Fails when nothing comes for as long as a read may wait; the caller bounds the whole.  Raises ``Unusual``, and what
         the library raises.
@@ -41,7 +49,7 @@ class BulkReader:
         replies = self._replies
         if replies is None or replies.is_stuck:
             replies = await self._open()
-        return await replies.ask(commands, also, arrived)
+        return await replies.ask(commands, also, arrived, room)
 
     async def close(self) -> None:
         """Idempotent."""

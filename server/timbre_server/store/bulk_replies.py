@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 import redis.exceptions
 
-Command = tuple[str | bytes | int, ...]
-Reply = memoryview | int | None
-Arrived = Callable[[int, memoryview], None]
-"""Gets the place of a value among the replies, and the value, before those after it are read; must not raise."""
+from timbre_server.ports import Room
+from timbre_server.store.bulk_questions import Arrived, Command, Question, Reply, packed
 
 SCRATCH_BYTES: Final = 4096
 """Where the first bytes of a reply land, before its length is known; what of a value lies there is copied once."""
 
-AHEAD: Final = 6
-"""Commands that are with the server at a time.  It executes all that it has read before it writes the first reply: of 16 voices
-at once, none can be received, checked and kept while it copies the others.  Prefetching 16 voices of 130 KiB took 2.06 ms
-with 2, 1.94 with 4, 1.87 with 6, 1.93 with 8 and 2.05 with all at once (medians of 40 taken by turns, loopback, a busy 2-core
-EPYC)."""
+AHEAD: Final = 8
+"""Commands that are with the server at a time.  It executes all that it has read before it writes the first reply, and holds
+those replies in its memory.  Prefetching 16 voices of 130 KiB took 0.70 ms with 4 at most, 0.66 with 6, 0.63 with 8 and 0.64
+with all, but 0.67 where the first 8 went together (lower quartiles of 200 taken by turns, loopback, 2-core EPYC)."""
+
+ALIGNMENT_BYTES: Final = 16
+"""Where a value begins whose reply was received as a whole: no element of an array is larger."""
 
 MAX_VALUE_BYTES: Final = 512 << 20
 """Redis' own limit for a string (proto-max-bulk-len)."""
@@ -30,18 +30,6 @@ MAX_VALUE_BYTES: Final = 512 << 20
 
 class Unusual(Exception):
     """Something that only the library can deal with: an error, or a reply that is no value and no number."""
-
-
-class _Question:
-    """Commands whose replies come together."""
-
-    __slots__ = ("answer", "arrived", "missing", "replies")
-
-    def __init__(self, answer: asyncio.Future[list[Reply]] | None, count: int, arrived: Arrived | None) -> None:
-        self.answer = answer
-        self.arrived = arrived
-        self.missing = count
-        self.replies: list[Reply] = []
 
 
 class Replies(asyncio.BufferedProtocol):
@@ -56,8 +44,9 @@ class Replies(asyncio.BufferedProtocol):
         self._transport = transport
         self._previous = previous
         """Whose connection it was: told when it is lost, so that the library can close it."""
-        self._questions: deque[_Question] = deque()
-        self._unsent: deque[bytes] = deque()
+        self._questions: deque[Question] = deque()
+        self._unsent: deque[Question] = deque()
+        """Those with commands that were not sent yet."""
         self._ahead = 0
         """Commands that were sent and not replied to."""
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
@@ -65,6 +54,10 @@ class Replies(asyncio.BufferedProtocol):
         self._value: memoryview | None = None
         """Where the value that is being read lies, with the two bytes that end it."""
         self._received = 0
+        self._line = b""
+        """How the last value began: its length, which the next one probably has too."""
+        self._guess: memoryview | None = None
+        """Where the next reply lies if it does: line, value and end."""
         self._lost = False
 
     @property
@@ -74,27 +67,46 @@ class Replies(asyncio.BufferedProtocol):
         return self._lost or self._transport.is_closing() or (first is not None and first.cancelled())
 
     async def ask(
-        self, commands: Sequence[Command], also: Sequence[Command] = (), arrived: Arrived | None = None
+        self,
+        commands: Iterable[Command],
+        also: Sequence[Command] = (),
+        arrived: Arrived | None = None,
+        room: Room | None = None,
     ) -> list[Reply]:
-        if not commands:
-            return []
+        """As ``BulkReader.read``."""
         answer: asyncio.Future[list[Reply]] = self._loop.create_future()
         if not self._questions:
             self._heard_at = self._loop.time()
             self._watch = self._watch or self._loop.call_later(self._silence_seconds, self._listen)
-        self._questions.append(_Question(answer, len(commands), arrived))
-        if also:
-            self._questions.append(_Question(None, len(also), None))
-        self._unsent.extend(map(_packed, (*commands, *also)))
+        asked = [Question(answer, commands, arrived, room), *([Question(None, also)] if also else [])]
+        self._questions.extend(asked)
+        self._unsent.extend(asked)
+        if not (self._ahead or also):
+            self._write(1)  # the server begins while the other commands are made
         self._send()
         return await answer
 
     def _send(self) -> None:
         """Keeps the server busy: half as many commands are enough for that, and the next ones go together."""
         if self._unsent and self._ahead <= AHEAD // 2:
-            count = min(len(self._unsent), AHEAD - self._ahead)
-            self._ahead += count
-            self._transport.write(b"".join([self._unsent.popleft() for _ in range(count)]))
+            self._write(AHEAD)
+
+    def _write(self, ahead: int) -> None:
+        sent = []
+        while self._unsent and self._ahead < ahead:
+            question = self._unsent[0]
+            command = question.next_command()
+            if command is not None:
+                sent.append(packed(command))
+                question.missing += 1
+                self._ahead += 1
+                continue
+            self._unsent.popleft()
+            if not question.missing:
+                self._questions.remove(question)
+                question.end()
+        if sent:
+            self._transport.write(b"".join(sent))
 
     def abort(self) -> None:
         """Closes at once; who waits gets an error."""
@@ -104,18 +116,34 @@ class Replies(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's interface; we know what is missing
         if self._value is not None:
             return self._value[self._received :]
-        return self._scratch[self._filled :]
+        if self._guess is None and not self._filled:
+            self._guess = self._guessed()
+        return self._scratch[self._filled :] if self._guess is None else self._guess
 
     def buffer_updated(self, nbytes: int) -> None:
         self._heard_at = self._loop.time()
-        if self._value is None:
+        if self._value is not None:
+            self._received += nbytes
+        elif self._guess is None:
             self._filled += nbytes
-            self._parse()
+            self._parse(self._scratch, self._filled)
             return
-        self._received += nbytes
+        else:
+            reply, self._guess = self._guess, None
+            if nbytes < len(self._line) or reply[: len(self._line)] != self._line:
+                self._parse(reply, nbytes)
+                return
+            self._value, self._received = reply[len(self._line) :], nbytes - len(self._line)
         if self._received == len(self._value):
             value, self._value = self._value, None
             self._replied(value[:-2])
+
+    def _guessed(self) -> memoryview | None:
+        """Room for a reply that is as long as the last value was: it is read at once, and none of it is copied."""
+        room = self._questions[0].room if self._questions and self._line else None
+        before = -len(self._line) % ALIGNMENT_BYTES
+        landing = None if room is None else room(before + len(self._line) + int(self._line[1:]) + 2)
+        return None if landing is None else landing[before:]
 
     def _listen(self) -> None:
         """Gives up a server that owes an answer and says nothing."""
@@ -138,23 +166,24 @@ class Replies(asyncio.BufferedProtocol):
         """The server closed; nothing more is written either."""
         return False
 
-    def _parse(self) -> None:
-        """Takes whole replies from the scratch; the rest of an unfinished value is received where it belongs."""
+    def _parse(self, view: memoryview, filled: int) -> None:
+        """Takes whole replies from what was received; the rest of an unfinished value is received where it belongs."""
         begin = 0
         while self._questions:
-            line, found, _ = bytes(self._scratch[begin : min(self._filled, begin + 32)]).partition(b"\r\n")
+            line, found, _ = bytes(view[begin : min(filled, begin + 32)]).partition(b"\r\n")
             if not found:
                 break
             begin += len(line) + 2
             length = self._understood(line)
             if length is None:
                 continue
-            begin += self._begin_value(length, begin)
-        left = self._filled - begin
+            self._line = line + found
+            begin += self._begin_value(length, view[begin:filled])
+        left = filled - begin
         if left > 32 or (left and not self._questions):  # no number is that long
             self._give_up()
             return
-        self._scratch[:left] = bytes(self._scratch[begin : self._filled])
+        self._scratch[:left] = bytes(view[begin:filled])
         self._filled = left
 
     def _understood(self, line: bytes) -> int | None:
@@ -175,11 +204,14 @@ class Replies(asyncio.BufferedProtocol):
             return None
         return length
 
-    def _begin_value(self, length: int, begin: int) -> int:
-        """Takes what of a value is in the scratch; how many bytes."""
-        value = np.empty(length + 2, np.uint8).data  # not ``bytearray``: nobody needs zeros
-        here = min(self._filled - begin, length + 2)
-        value[:here] = self._scratch[begin : begin + here]
+    def _begin_value(self, length: int, received: memoryview) -> int:
+        """Takes what was received of a value; how many bytes."""
+        room = self._questions[0].room
+        value = room(length + 2) if room is not None else None
+        if value is None:
+            value = np.empty(length + 2, np.uint8).data  # not ``bytearray``: nobody needs zeros
+        here = min(len(received), length + 2)
+        value[:here] = received[:here]
         if here == length + 2:
             self._replied(value[:-2])
         else:
@@ -199,7 +231,7 @@ class Replies(asyncio.BufferedProtocol):
         if question.arrived is not None and isinstance(reply, memoryview):
             question.arrived(len(question.replies) - 1, reply)
         if question.missing == 0:
-            question.answer.set_result(question.replies)
+            question.end()
 
     def _give_up(self) -> None:
         """What comes now cannot be read: the library shall ask again, on its own connection."""
@@ -212,16 +244,8 @@ class Replies(asyncio.BufferedProtocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        self._unsent.clear()
         while self._questions:
             answer = self._questions.popleft().answer
             if answer is not None and not answer.done():
                 answer.set_exception(error)
-
-
-def _packed(command: Command) -> bytes:
-    """A command as RESP: an array of strings."""
-    packed = b"*%d\r\n" % len(command)
-    for word in command:
-        raw = word if isinstance(word, bytes) else str(word).encode()
-        packed += b"$%d\r\n%b\r\n" % (len(raw), raw)
-    return packed

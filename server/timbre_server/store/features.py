@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import RegistryFull, StoreUnavailable
-from timbre_server.ports import Blob, Claim, Failed, Granted, Held, Taken
+from timbre_server.ports import Blob, Claim, Failed, Granted, Held, Room, Taken
 from timbre_server.store.bulk import BulkReader
-from timbre_server.store.bulk_replies import Command, Unusual
+from timbre_server.store.bulk_questions import Command
+from timbre_server.store.bulk_replies import Unusual
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.lua_script import LuaScript
 
@@ -59,36 +60,49 @@ class RedisSharedFeatures:
         self._bulk = BulkReader(link) if link.settings.mode != "cluster" else None
         self._news: dict[str, asyncio.Event] = {}
 
-    async def get(self, digest: str, key: str) -> Blob | None:
+    async def get(self, digest: str, key: str, *, room: Room | None = None) -> Blob | None:
         hash_key = self._keys.features(digest)
-        blobs = await self._blobs([("HGET", hash_key, key)], also=[("EXPIRE", hash_key, self._ttl_seconds)])
+        blobs = await self._blobs([("HGET", hash_key, key)], also=[("EXPIRE", hash_key, self._ttl_seconds)], room=room)
         return blobs[0]
 
     async def get_many(
-        self, wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None] | None = None
+        self,
+        wanted: Iterable[tuple[str, str]],
+        *,
+        arrived: Callable[[int, Blob], None] | None = None,
+        room: Room | None = None,
     ) -> Sequence[Blob | None]:
-        commands: list[Command] = [("HGET", self._keys.features(digest), key) for digest, key in wanted]
+        commands = (("HGET", self._keys.features(digest), key) for digest, key in wanted)
         # Patient: no request waits for them, and they are many megabytes.
-        return await self._blobs(commands, patient=True, arrived=arrived)
+        return await self._blobs(commands, patient=True, arrived=arrived, room=room)
 
     async def _blobs(
         self,
-        commands: Sequence[Command],
+        commands: Iterable[Command],
         *,
         also: Sequence[Command] = (),
         patient: bool = False,
         arrived: Callable[[int, Blob], None] | None = None,
+        room: Room | None = None,
     ) -> Sequence[Blob | None]:
+        taken: list[Command] = []
+
+        def taking() -> Iterator[Command]:
+            for command in commands:
+                taken.append(command)
+                yield command
+
         async def in_bulk(bulk: BulkReader) -> Sequence[Blob | None]:
-            replies = await bulk.read(commands, also=also, arrived=arrived)
+            replies = await bulk.read(taking(), also=also, arrived=arrived, room=room)
             return [reply for reply in replies if not isinstance(reply, int)]
 
         async def by_library(client: Client) -> Sequence[Blob | None]:
+            asked = [*taken, *commands]
             pipeline = client.pipeline(transaction=False)
-            for command in (*commands, *also):
+            for command in (*asked, *also):
                 pipeline.execute_command(*command)
             blobs: Sequence[Blob | None] = await pipeline.execute()
-            return blobs[: len(commands)]
+            return blobs[: len(asked)]
 
         if bulk := self._bulk:
             with suppress(Unusual):

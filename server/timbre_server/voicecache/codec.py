@@ -101,9 +101,8 @@ def decode(blob: Blob, *, key: str, spec: Mapping[str, TensorSpec]) -> Features:
     Raises:
         CorruptFeatures: damaged, of another schema, under another key, or not what ``spec`` describes.
     """
-    view = memoryview(blob).cast("B")
+    view = memoryview(blob).cast("B").toreadonly()
     header_bytes = _header_bytes(view)
-    _check_sum(view, header_bytes)
     data_at = _LENGTH_BYTES + header_bytes
     metadata, covered = _metadata(key), bytes(view[_COVERED_FROM:data_at])
     if not covered.startswith(metadata):
@@ -111,7 +110,7 @@ def decode(blob: Blob, *, key: str, spec: Mapping[str, TensorSpec]) -> Features:
     places, data_bytes = _places(covered[len(metadata) :], tuple(spec.items()))
     if len(view) - data_at != data_bytes:
         raise CorruptFeatures("more or less data than the arrays take")
-    return {name: _array(view[data_at:], place) for name, place in places.items()}
+    return {name: _array(view, data_at, place) for name, place in places.items()}
 
 
 class _Place(NamedTuple):
@@ -152,18 +151,16 @@ def _stored(array: Array, *, float16: bool) -> Array:
 
 
 def _header_bytes(view: memoryview) -> int:
-    header_bytes = int.from_bytes(view[:_LENGTH_BYTES], "little")
+    """The length of the header of bytes that are as they were written."""
+    head = bytes(view[:_COVERED_FROM])
+    header_bytes = int.from_bytes(head[:_LENGTH_BYTES], "little")
     if header_bytes > _MAX_HEADER_BYTES:
         raise CorruptFeatures("the header is longer than any of ours")
-    return header_bytes
-
-
-def _check_sum(view: memoryview, header_bytes: int) -> None:
-    if bytes(view[_LENGTH_BYTES:_CHECKSUM_AT]) != _BEFORE_CHECKSUM:
+    if head[_LENGTH_BYTES:_CHECKSUM_AT] != _BEFORE_CHECKSUM:
         raise CorruptFeatures("not written by Timbre")
-    expected = xxhash.xxh3_64_hexdigest(view[_COVERED_FROM:], seed=header_bytes)
-    if bytes(view[_CHECKSUM_AT:_COVERED_FROM]) != expected.encode():
+    if head[_CHECKSUM_AT:] != xxhash.xxh3_64_hexdigest(view[_COVERED_FROM:], seed=header_bytes).encode():
         raise CorruptFeatures("the checksum differs")
+    return header_bytes
 
 
 @lru_cache(_LAYOUTS)
@@ -204,13 +201,12 @@ def _fits(size: object, dim: int | None) -> bool:
     return type(size) is int and size >= 0 and (dim is None or size == dim)
 
 
-def _array(data: memoryview, place: _Place) -> Array:
-    flat = np.frombuffer(data[place.begin : place.end], place.dtype)
+def _array(view: memoryview, data_at: int, place: _Place) -> Array:
     try:
-        array = flat.reshape(place.shape)
+        array: Array = np.ndarray(place.shape, place.dtype, view, data_at + place.begin)
     except ValueError as error:  # 0 times 2^63: no bytes, and yet more than numpy can count
         raise CorruptFeatures("an array of a shape that nothing has") from error
     if place.widened:
         array = array.astype(np.float32)
-    array.flags.writeable = False
+        array.flags.writeable = False
     return array

@@ -6,7 +6,8 @@ work at the same time, and what is checked still lies in the processor's cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
 from typing import Final
 
 from timbre_server.domain.voice import Features, feature_bytes
@@ -33,17 +34,18 @@ class Prefetch:
         self._for_device_bytes = 0
         self._is_full = False
 
-    async def run(self, wanted: Sequence[tuple[str, str]]) -> int:
-        """How many of these (digest, key) pairs were kept; ends when memory is full, or the shared tier is away."""
-        for start in range(0, len(wanted), VOICES_AT_ONCE):
-            is_away = False
+    async def run(self, wanted: Iterable[tuple[str, str]]) -> int:
+        """How many of these (digest, key) pairs were kept; ends when memory is full, or the shared tier is away.
+
+        Pairs are taken as they are asked for: the first voice is on its way before the key of the second is made.
+        """
+        coming, is_away = iter(wanted), False
+        while not (self._is_full or is_away) and (first := next(coming, None)):
             try:
-                await self._shared.fetch_many(wanted[start : start + VOICES_AT_ONCE], self._arrived)
+                await self._shared.fetch_many(chain([first], islice(coming, VOICES_AT_ONCE - 1)), self._arrived)
             except StoreUnavailable:
                 is_away = True
             await self._upload()
-            if self._is_full or is_away:
-                break
         return len(self._kept)
 
     def _arrived(self, digest: str, key: str, features: Features) -> None:

@@ -6,13 +6,13 @@ Nothing here fails because the shared tier is away or holds nonsense: then a pod
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, Protocol
 
 from timbre_server.domain.voice import Features, feature_bytes
 from timbre_server.errors import AudioRejected, ExtractionFailed, StoreUnavailable, TimbreError
-from timbre_server.ports import Blob, EngineDescriptor, Failed, Granted, Held, SharedFeatures, Taken
+from timbre_server.ports import Blob, EngineDescriptor, Failed, Granted, Held, Room, SharedFeatures, Taken
 from timbre_server.voicecache.codec import CorruptFeatures, decode, encode
 from timbre_server.voicecache.economy import Economy
 from timbre_server.voicecache.extraction_lease import ExtractionLease
@@ -52,12 +52,16 @@ class SharedTier:
         *,
         observer: TierObserver,
         transferred: Callable[[float], None] = _untold,
+        room: Room | None = None,
         float16: bool = False,
     ) -> None:
-        """``transferred`` is told with each voice that comes how long that should take, by what others took.
+        """``room``: where voices are received, so that the host's tier can keep them there.
+
+        ``transferred`` is told with each voice that comes how long that should take, by what others took.
 
         ``float16``: 32-bit features are stored in 16 bits, which is not exact.
         """
+        self._room = room
         self._transferred = transferred
         self._shared = shared
         self._spec = descriptor.feature_spec
@@ -72,7 +76,7 @@ class SharedTier:
         """What the tier has; None where it has nothing sound, or cannot be reached."""
         began = asyncio.get_running_loop().time()
         try:
-            blob = await self._shared.get(digest, key)
+            blob = await self._shared.get(digest, key, room=self._room)
             features = None if blob is None else await self._decoded(digest, key, blob)
         except StoreUnavailable:
             return None
@@ -85,16 +89,22 @@ class SharedTier:
         return features
 
     async def fetch_many(
-        self, wanted: Sequence[tuple[str, str]], arrived: Callable[[str, str, Features], None]
+        self, wanted: Iterable[tuple[str, str]], arrived: Callable[[str, str, Features], None]
     ) -> None:
         """Tells of what the tier has of (digest, key) pairs, each as it arrives: all come in one round trip.
 
-        ``arrived`` is as ``SharedFeatures.get_many`` wants it.  Raises: StoreUnavailable.
+        ``wanted`` and ``arrived`` are as ``SharedFeatures.get_many`` wants them.  Raises: StoreUnavailable.
         """
+        asked: list[tuple[str, str]] = []
         corrupt: set[str] = set()
 
+        def asking() -> Iterator[tuple[str, str]]:
+            for pair in wanted:
+                asked.append(pair)
+                yield pair
+
         def decoded(place: int, blob: Blob) -> None:
-            digest, key = wanted[place]
+            digest, key = asked[place]
             try:
                 features = decode(blob, key=key, spec=self._spec)
             except CorruptFeatures:
@@ -102,7 +112,7 @@ class SharedTier:
             else:
                 arrived(digest, key, features)
 
-        await self._shared.get_many(wanted, arrived=decoded)
+        await self._shared.get_many(asking(), arrived=decoded, room=self._room)
         for digest in corrupt:
             await self._shared.erase(digest)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
-from timbre_server.domain.pcm import Array
-from timbre_server.domain.voice import Features, feature_bytes
+from timbre_server.domain.voice import Features
+from timbre_server.ports import Room
+from timbre_server.voicecache.arena import Arena, HugePages
+from timbre_server.voicecache.slabs import SLAB_BYTES, SlabMemory, aligned
+
+LANDING_BYTES: Final = SLAB_BYTES
+"""What voices may take that were received and not yet kept, beyond the capacity: 4 of the largest that we know (4 MiB)."""
 
 
 class StorageFull(Exception):
@@ -50,43 +55,54 @@ class FeatureStorage(Protocol):
 
 
 class HostStorage:
-    """``FeatureStorage`` in this process' memory: the arrays are kept as they are, read-only."""
+    """``FeatureStorage`` in this process' memory, in the rooms of an arena.
 
-    def __init__(self) -> None:
-        self.reserved_bytes = 0
-        """Always 0: each array has its own memory, which the tier's ``held_bytes`` counts."""
+    What was received into a room of its own stays there; anything else is copied into one.
+    """
+
+    def __init__(self, capacity_bytes: int, memory: SlabMemory | None = None) -> None:
+        """``memory``: where slabs come from; default: huge pages of this process."""
+        self._arena = Arena(memory or HugePages(), capacity_bytes=capacity_bytes + LANDING_BYTES)
+
+    @property
+    def reserved_bytes(self) -> int:
+        return self._arena.reserved_bytes
+
+    @property
+    def room(self) -> Room:
+        """Where features can be received that shall be stored here."""
+        return self._arena.room
 
     def size_bytes(self, features: Features) -> int:
-        return feature_bytes(features)
+        """The voice's share of a slab full of its like."""
+        return self._arena.shared_room_bytes(features.values()) or self._arena.share_bytes(_extent(features))
 
     def store(self, features: Features) -> Features:
-        if _owned_bytes(features) > 2 * feature_bytes(features):
-            # A slice of a batch would keep the whole batch in memory, which no budget counts.
-            features = {name: array.copy() for name, array in features.items()}
-        return {name: _read_only(array) for name, array in features.items()}
+        if self._arena.shared_room_bytes(features.values()):
+            return features
+        room = self._arena.room(_extent(features))
+        if room is None:
+            raise StorageFull
+        return _copied(features, room)
 
     def free(self, stored: Features) -> None:
-        """Nothing: the interpreter frees an array with its last reference."""
+        """Nothing: a room ends with the last array in it, which the tier has let go of, and late readers will."""
 
     def resize(self, capacity_bytes: int) -> None:
-        """Nothing: there is no reserve."""
+        self._arena.resize(capacity_bytes + LANDING_BYTES)
 
 
-def _owned_bytes(features: Features) -> int:
-    """The memory that lives as long as these arrays do: that of the objects that they are views of."""
-    owners: dict[int, int] = {}
-    for array in features.values():
-        owner = array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        owners[id(owner)] = owner.nbytes if owner.base is None else memoryview(owner.base).nbytes
-    return sum(owners.values())
+def _extent(features: Features) -> int:
+    return sum(aligned(array.nbytes) for array in features.values())
 
 
-def _read_only(array: Array) -> Array:
-    """The array itself where it is contiguous and nobody can write it, else a read-only view, else a copy."""
-    made = np.asarray(array, order="C")
-    if made.flags.writeable:
-        made = made.view()
-        made.flags.writeable = False
-    return made
+def _copied(features: Features, room: memoryview) -> Features:
+    """Read-only arrays in a room that is as large as their extent."""
+    copies, offset = {}, 0
+    for name, array in features.items():
+        copy = np.frombuffer(room, array.dtype, array.size, offset).reshape(array.shape)
+        copy[...] = array
+        copy.flags.writeable = False
+        copies[name] = copy
+        offset += aligned(array.nbytes)
+    return copies

@@ -276,7 +276,8 @@ class Tier:
                 self._entries[entry.key] = entry
                 self._order.add(entry)
                 self._ghosts.forget(entry.key)
-                self._evict_down(CAPACITY)  # the capacity may have shrunk meanwhile
+                if self.held_bytes > self.capacity_bytes:  # which may have shrunk meanwhile
+                    self._evict_down(CAPACITY)
                 return lease_on(entry)
             entry.users = 0
             self._unlist(entry)
@@ -319,5 +320,6 @@ class Tier:
     def _ended(self, entry: Entry) -> Sequence[Callback]:
         if entry.features:
             self._storage.free(entry.features)
+            entry.features = {}
         self.held_bytes -= entry.size_bytes
         return self._leavers.remove(entry)

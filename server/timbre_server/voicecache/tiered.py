@@ -7,7 +7,7 @@ tier has is extracted once for the whole fleet: by the pod that gets the lease, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -89,11 +89,9 @@ class TieredFeatureCache:
     async def prefetch(self, names: Sequence[FeatureName]) -> int:
         if self._shared is None:
             return 0
-        keys = {self._key(name.digest, name.transcript): name.digest for name in names}
-        missing = [(digest, key) for key, digest in keys.items() if not self._memory.holds(key)]
         erasures = self.erasures
         prefetch = Prefetch(self._shared, self._memory, lambda digest: not self._erasures.since(digest, erasures))
-        return await prefetch.run(missing)
+        return await prefetch.run(self._missing(names))
 
     def forget(self, digest: str) -> None:
         self._erasures.note(digest)
@@ -117,6 +115,15 @@ class TieredFeatureCache:
     def check_integrity(self) -> None:
         """Asserts that the counts of all tiers in memory are those of their entries."""
         self._memory.check_integrity()
+
+    def _missing(self, names: Iterable[FeatureName]) -> Iterator[tuple[str, str]]:
+        """Digest and key of what memory has not, each once."""
+        seen = set()
+        for name in names:
+            key = self._key(name.digest, name.transcript)
+            if key not in seen and not self._memory.holds(key):
+                seen.add(key)
+                yield name.digest, key
 
     def _share(self, adopted: Lease, digest: str, key: str, erasures: int) -> None:
         """A recording that came with requests, and was kept from the others, is a voice with a name by now."""

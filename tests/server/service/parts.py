@@ -77,7 +77,7 @@ async def built_parts(
     fleet = AloneFleet()
     store = InMemoryVoiceStore(max_stored_bytes, fleet)
     metrics = Metrics()
-    memory = Tier("host", HostStorage(), capacity_bytes=64 << 20, observer=metrics)
+    memory = Tier("host", HostStorage(64 << 20), capacity_bytes=64 << 20, observer=metrics)
     features = TieredFeatureCache(
         engine.descriptor, dispatcher, memory=MemoryTiers(memory), use=VoiceUse(metrics), observer=metrics
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 import redis.exceptions
@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.virtual_time import in_virtual_time
-from timbre_server.store.bulk_replies import Replies, Unusual
+from timbre_server.ports import Room
+from timbre_server.store.bulk_questions import Command
+from timbre_server.store.bulk_replies import ALIGNMENT_BYTES, Replies, Unusual
 
 
 class Pipe(asyncio.Transport):
@@ -44,6 +46,20 @@ def received(replies: Replies, data: bytes, cuts: Callable[[], int]) -> None:
 
 Reply = bytes | int | None
 
+VALUES = st.binary(max_size=9000) | st.sampled_from([bytes([1]) * 5000, bytes([2]) * 5000, bytes(range(250)) * 20])
+"""Some are of one length, as those of one encoder are."""
+
+
+def scarce(places: int) -> Room:
+    """Room for so many values, each full of what was there before."""
+    left = [places]
+
+    def room(nbytes: int) -> memoryview | None:
+        left[0] -= 1
+        return memoryview(bytearray(b"$" * nbytes)) if left[0] >= 0 else None
+
+    return room
+
 
 def on_the_wire(reply: Reply) -> bytes:
     if reply is None:
@@ -54,21 +70,25 @@ def on_the_wire(reply: Reply) -> bytes:
 @settings(max_examples=200, deadline=None)
 @given(
     questions=st.lists(
-        st.lists(st.none() | st.integers(-(2**63), 2**63) | st.binary(max_size=9000), min_size=1, max_size=4),
+        st.lists(st.none() | st.integers(-(2**63), 2**63) | VALUES, max_size=12),
         max_size=6,
     ),
+    places=st.integers(0, 20),
     cuts=st.data(),
 )
-def test_every_cut_of_the_stream_gives_the_same_replies(questions: list[list[Reply]], cuts: st.DataObject) -> None:
+def test_every_cut_of_the_stream_gives_the_same_replies(
+    questions: list[list[Reply]], places: int, cuts: st.DataObject
+) -> None:
     async def scene() -> None:
         replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+        room = scarce(places) if places else None
         answers: list[Awaitable[object]] = [
-            asyncio.ensure_future(replies.ask([("GET", "key")] * len(question), [("EXPIRE", "key", 1)]))
+            asyncio.ensure_future(replies.ask([("GET", "key")] * len(question), [("EXPIRE", "key", 1)], room=room))
             for question in questions
         ]
         await asyncio.sleep(0)
         stream = b"".join(b"".join(map(on_the_wire, question)) + b":1\r\n" for question in questions)
-        received(replies, stream, lambda: cuts.draw(st.integers(1, 5000)))
+        received(replies, stream, lambda: cuts.draw(st.integers(1, 5000) | st.just(20_000)))
         assert await asyncio.gather(*answers) == questions
         assert not replies.is_stuck
 
@@ -157,8 +177,89 @@ async def test_few_commands_are_with_the_server_at_a_time_but_never_none() -> No
     for number in range(10):
         sent.append(pipe.written.count(b"GET") - number)
         received(replies, on_the_wire(number), lambda: 1000)
-    assert sent == [6, 5, 4, 6, 5, 4, 4, 3, 2, 1]
+    assert sent == [8, 7, 6, 5, 6, 5, 4, 3, 2, 1]
     assert await asking == list(range(10))
+
+
+async def test_the_first_command_is_with_the_server_before_the_second_is_made() -> None:
+    pipe = Pipe()
+    written: list[int] = []
+
+    def commands() -> Iterator[Command]:
+        for _ in range(3):
+            written.append(pipe.written.count(b"GET"))
+            yield ("GET", "key")
+
+    asking = asyncio.create_task(Replies(pipe, asyncio.Protocol(), 5.0).ask(commands()))
+    await asyncio.sleep(0)
+    assert written == [0, 1, 1]
+    asking.cancel()
+
+
+async def test_what_lay_in_a_room_before_is_never_taken_for_a_reply() -> None:
+    """A room that still holds a reply of the expected length, where one has begun that begins likewise."""
+    one, other = on_the_wire(b"1" * 5000), on_the_wire(b"2" * 5001)
+
+    def room(nbytes: int) -> memoryview:
+        return memoryview(bytearray(one.rjust(nbytes, b"0")[-nbytes:]))
+
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    asking = asyncio.create_task(replies.ask([("GET", "key")] * 2, room=room))
+    await asyncio.sleep(0)
+    received(replies, one, lambda: 10_000)
+    for size in (4, 5, 4990, 10_000):
+        received(replies, other[:size], lambda: 10_000)
+        other = other[size:]
+    assert await asking == [b"1" * 5000, b"2" * 5001]
+
+
+async def test_no_commands_have_no_replies_at_whatever_place() -> None:
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    assert await replies.ask([]) == []
+    asking = [asyncio.create_task(replies.ask([("GET", "key")] * count)) for count in (9, 0, 1, 0)]
+    await asyncio.sleep(0)
+    received(replies, b":1\r\n" * 10, lambda: 1000)
+    assert await asyncio.gather(*asking) == [[1] * 9, [], [1], []]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_asked_for() -> None:
+    pipe = Pipe()
+    replies = Replies(pipe, asyncio.Protocol(), 5.0)
+    patient = asyncio.create_task(replies.ask([("GET", "one")]))
+    asking = asyncio.create_task(replies.ask([("GET", "many")] * 100))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    received(replies, b":1\r\n" * 8, lambda: 1000)
+    assert await patient == [1]
+    assert pipe.written.count(b"many") == 7
+    assert not replies.is_stuck
+
+
+async def test_a_value_as_long_as_the_one_before_it_is_received_where_it_stays() -> None:
+    lent: list[memoryview] = []
+
+    def room(nbytes: int) -> memoryview:
+        lent.append(memoryview(bytearray(nbytes)))
+        return lent[-1]
+
+    told: list[memoryview] = []
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    asking = asyncio.create_task(
+        replies.ask([("GET", "key")] * 3, arrived=lambda _, value: told.append(value), room=room)
+    )
+    await asyncio.sleep(0)
+    received(replies, on_the_wire(bytes(10_000)), lambda: 20_000)
+    for mark in (1, 2):
+        reply = on_the_wire(bytes([mark]) * 10_000)
+        landing = replies.get_buffer(-1)
+        assert len(landing) == len(reply)
+        assert landing.obj is lent[-1].obj
+        landing[:] = reply
+        replies.buffer_updated(len(reply))
+        assert told[-1].obj is lent[-1].obj
+        assert (lent[-1].nbytes - 2 - 10_000) % ALIGNMENT_BYTES == 0, "the value begins where its arrays are aligned"
+    assert await asking == [bytes([mark]) * 10_000 for mark in range(3)]
 
 
 async def test_a_value_is_told_of_before_those_after_it_have_come() -> None:

@@ -138,10 +138,10 @@ def a_pod(
 ) -> Pod:
     """A pod with room for so many voices; ``shared`` = None: it is alone; ``device_entries`` = None: it has no device."""
     engine, recorder = GatedEngine(), Recorder()
-    host = Tier("host", HostStorage(), capacity_bytes=host_entries * ENTRY_BYTES, observer=recorder)
+    host = _tier("host", host_entries, recorder)
     device = None
     if device_entries is not None:
-        device = Tier("device", HostStorage(), capacity_bytes=device_entries * ENTRY_BYTES, observer=recorder)
+        device = _tier("device", device_entries, recorder)
     shared_tier = None
     if shared is not None:
         shared_tier = SharedTier(shared, DESCRIPTOR, observer=recorder, transferred=recorder.transferred.append)
@@ -154,6 +154,11 @@ def a_pod(
         observer=recorder,
     )
     return Pod(cache, engine, recorder, host, device, shared)
+
+
+def _tier(name: str, entries: int, recorder: Recorder) -> Tier:
+    capacity_bytes = entries * ENTRY_BYTES
+    return Tier(name, HostStorage(capacity_bytes), capacity_bytes=capacity_bytes, observer=recorder)
 
 
 def forget_then_put(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ class TestAdversarial:
         return (await RecordingDecoder().decode(recording)).digest
 
     async def test_wav_and_flac_of_one_take_share_one_entry(self) -> None:
-        tier = Tier("host", HostStorage(), capacity_bytes=10_000, observer=Metrics())
+        tier = Tier("host", HostStorage(10_000), capacity_bytes=10_000, observer=Metrics())
         digests = [await self.digest(encode(self.TAKE, RATE_HZ, form)) for form in (AudioFormat.WAV, AudioFormat.FLAC)]
         lease = tier.put(feature_key(DESCRIPTOR, digests[0]), digests[0], {"embedding": np.zeros(256, np.float32)})
         assert lease
@@ -183,7 +183,7 @@ class TestAdversarial:
         features = {"embedding": np.zeros(256, np.float32)}
         upgraded = replace(DESCRIPTOR, **upgrade)
         old_key, new_key = feature_key(DESCRIPTOR, "d1"), feature_key(upgraded, "d1")
-        tier = Tier("host", HostStorage(), capacity_bytes=10_000, observer=Metrics())
+        tier = Tier("host", HostStorage(10_000), capacity_bytes=10_000, observer=Metrics())
         assert tier.put(old_key, "d1", features)
         assert tier.get(new_key) is None
         # Even if the old blob lay under the new key in Redis.

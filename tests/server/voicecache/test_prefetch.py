@@ -1,13 +1,13 @@
 """Prefetching: the hottest voices come from the shared tier while there is room, and nothing that was erased meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.voicecache.pods import Fleet, a_fleet, features_of, forget_then_put, key_of
-from timbre_server.ports import Blob, FeatureName
+from timbre_server.ports import Blob, FeatureName, Room
 from timbre_server.voicecache.codec import encode
 from timbre_server.voicecache.prefetch import VOICES_AT_ONCE
 
@@ -65,12 +65,14 @@ async def test_a_voice_that_is_erased_on_its_way_is_not_kept(fleet: Fleet, monke
     assert pod.shared is not None
     get_many = pod.shared.get_many
 
-    async def late(wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None]) -> Sequence[Blob | None]:
+    async def late(
+        wanted: Iterable[tuple[str, str]], *, arrived: Callable[[int, Blob], None], room: Room | None
+    ) -> Sequence[Blob | None]:
         def erased_first(place: int, blob: Blob) -> None:
             pod.cache.forget("a")
             arrived(place, blob)
 
-        return await get_many(wanted, arrived=erased_first)
+        return await get_many(wanted, arrived=erased_first, room=room)
 
     monkeypatch.setattr(pod.shared, "get_many", late)
     assert await pod.cache.prefetch([FeatureName("a"), FeatureName("b")]) == 1
@@ -106,10 +108,11 @@ async def test_a_full_memory_ends_the_asking(fleet: Fleet, monkeypatch: pytest.M
     get_many, asked = pod.shared.get_many, list[str]()
 
     async def noted(
-        wanted: Sequence[tuple[str, str]], *, arrived: Callable[[int, Blob], None]
+        wanted: Iterable[tuple[str, str]], *, arrived: Callable[[int, Blob], None], room: Room | None
     ) -> Sequence[Blob | None]:
-        asked.extend(digest for digest, _ in wanted)
-        return await get_many(wanted, arrived=arrived)
+        pairs = list(wanted)
+        asked.extend(digest for digest, _ in pairs)
+        return await get_many(pairs, arrived=arrived, room=room)
 
     monkeypatch.setattr(pod.shared, "get_many", noted)
     assert await pod.cache.prefetch([FeatureName(digest) for digest in digests]) == 2

@@ -7,9 +7,8 @@ from threading import Event
 
 import pytest
 
-from tests.server.voicecache.tiers import a_tier, features, put, used
+from tests.server.voicecache.tiers import CopyingStorage, a_tier, features, put, used
 from timbre_server.telemetry.metrics import Metrics
-from timbre_server.voicecache.storage import HostStorage
 from timbre_server.voicecache.tier import GhostHits, Lease, Tier
 
 
@@ -349,7 +348,7 @@ def test_integrity_is_checked_against_the_entries_themselves() -> None:
 
 def test_a_scrape_reads_the_exact_counts() -> None:
     metrics = Metrics()
-    tier = Tier("host", HostStorage(), capacity_bytes=100, observer=metrics)
+    tier = Tier("host", CopyingStorage(), capacity_bytes=100, observer=metrics)
     name = "timbre_voice_cache_lookups_total"
 
     def counted(outcome: str) -> float | None:
