@@ -76,10 +76,11 @@ class Client:
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
     def speak(self, text: str, response_format: str, voice: str = "alloy", **extra: Any) -> Reply:
-        """Says the text; raises on anything but 200."""
+        """Says the text, though it may have been said before; raises on anything but 200."""
         body = {"model": "tts-1", "voice": voice, "input": text, "response_format": response_format, **extra}
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
         began = time.perf_counter()
-        self._connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
+        self._connection.request("POST", "/v1/audio/speech", json.dumps(body), headers)
         response = self._connection.getresponse()
         first = response.read1(65536)
         first_byte = time.perf_counter() - began

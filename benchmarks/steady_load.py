@@ -43,7 +43,9 @@ class Http:
         """The answer of the server.  Raises: OSError, EOFError."""
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
         writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: timbre\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            # Each request is to be served by the engine: these loads are about voices, and say one sentence.
+            f"{method} {path} HTTP/1.1\r\nHost: timbre\r\nCache-Control: no-store\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             + body
         )
         try:

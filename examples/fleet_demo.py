@@ -39,9 +39,9 @@ class Spoken:
 
 
 def speak(pod: LocalServer, voice: str, **extra: str) -> Spoken:
-    """Speaks once and reads the headers."""
+    """Speaks once, though it may have been said before, and reads the headers."""
     body = {"model": "tts-1", "input": SENTENCE, "voice": voice, "response_format": "wav", **extra}
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
     request = urllib.request.Request(f"{pod.url}/v1/audio/speech", json.dumps(body).encode(), headers, method="POST")
     began = time.perf_counter()
     with urllib.request.urlopen(request) as answer:

@@ -153,6 +153,16 @@ REGISTRY_DEGRADED: Final = MetricSpec(
 REDIS_BREAKER_OPEN: Final = MetricSpec(
     "timbre_redis_breaker_open", MetricKind.GAUGE, "1 while nobody asks Redis because it does not answer, else 0."
 )
+RESULT_CACHE_LOOKUPS: Final = MetricSpec(
+    "timbre_result_cache_lookups_total",
+    MetricKind.COUNTER,
+    "Answered speech requests by where their speech came from: said before (hit), made for this request (miss), made for"
+    " another one at the same time (coalesced), made and kept nowhere (bypass).",
+    ("outcome",),
+)
+RESULT_CACHE_BYTES: Final = MetricSpec(
+    "timbre_result_cache_bytes", MetricKind.GAUGE, "Bytes of finished speech held, by tier.", ("tier",)
+)
 DEVICE_MEMORY: Final = MetricSpec(
     "timbre_device_memory_bytes",
     MetricKind.GAUGE,
@@ -197,6 +207,8 @@ SERVER_METRICS: Final = (
     CHANGE_LOG_HEALTHY,
     REGISTRY_DEGRADED,
     REDIS_BREAKER_OPEN,
+    RESULT_CACHE_LOOKUPS,
+    RESULT_CACHE_BYTES,
     DEVICE_MEMORY,
     DEVICE_UTILIZATION,
     DEVICE_TEMPERATURE,

@@ -189,6 +189,23 @@ class VoiceCacheSettings(_Group):
     """After how long a use of a voice counts half, in seconds."""
 
 
+class ResultCacheSettings(_Group):
+    """How long finished speech is kept, so that what was said once is not made again."""
+
+    enabled: bool = True
+    """Whether it is kept at all, and whether equal requests at one time share one synthesis."""
+    ttl_seconds: int = Field(default=24 * 3600, ge=1)
+    """How long after it was made, however often it is heard, in seconds."""
+    max_entry_bytes: int = Field(default=4 * MIB, ge=64 << 10)
+    """Most bytes of one speech, as samples of 16 bits: 4 MiB are 87 s at 24 kHz; what is longer is not kept."""
+    host_max_bytes: int = Field(default=64 * MIB, ge=0)
+    """Most bytes in this process' memory; 0 = keep none there.  A container's memory limit bounds it too."""
+    speed_tolerance_percent: int = Field(default=0, ge=0, le=50)
+    """By how much `speed` may differ for speech to count as equal, in percent; 0 = not at all.  Emotions never do."""
+    lease_seconds: float = Field(default=5.0, ge=0.5, le=60)
+    """How long after the death of a pod that speaks for others another one takes over, in seconds."""
+
+
 class DrainSettings(_Group):
     """How the server leaves."""
 
@@ -229,6 +246,7 @@ class Settings(BaseSettings):
     speech: SpeechSettings = SpeechSettings()
     voices: VoicesSettings = VoicesSettings()
     voice_cache: VoiceCacheSettings = VoiceCacheSettings()
+    result_cache: ResultCacheSettings = ResultCacheSettings()
     redis: RedisSettings = RedisSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     drain: DrainSettings = DrainSettings()

@@ -22,10 +22,10 @@ from timbre_server.api.speech import Speaker, SpeechRoute
 from timbre_server.api.validation import rejection
 from timbre_server.api.voices import add_voices
 from timbre_server.errors import InvalidBody, RouteNotFound, TimbreError
+from timbre_server.service.cached_speech import CachedSpeechService
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.lifecycle import Lifecycle
-from timbre_server.service.speech import SpeechService
 from timbre_server.service.voices import VoiceService
 from timbre_server.telemetry.metrics import Metrics
 
@@ -41,7 +41,7 @@ what lies beyond the basic plane, and the frame around them."""
 class Services:
     """The use cases behind the routes."""
 
-    speech: SpeechService
+    speech: CachedSpeechService
     voices: VoiceService
     consents: ConsentService
     catalogue: ModelCatalogue

@@ -15,14 +15,18 @@ from starlette.types import Receive, Scope, Send
 from timbre_contract.api import SPEECH_PATH
 from timbre_server.api import events
 from timbre_server.api.bodies import SpeechBody, read_speech
+from timbre_server.api.cache_control import has_copy, wish_from
 from timbre_server.api.connection import while_connected
 from timbre_server.api.encoded import EncodedSpeech
 from timbre_server.api.errors import error_object, logged_error_response, method_not_allowed
+from timbre_server.api.speech_headers import HeaderList, cache_headers, speech_headers, tag_of
 from timbre_server.audio.encoding import CONTENT_TYPES
 from timbre_server.domain.speech import AudioFormat, StreamFormat
 from timbre_server.errors import TimbreError
+from timbre_server.ports import Outcome, Take
+from timbre_server.service.cached_speech import Asked, CachedSpeechService
 from timbre_server.service.catalogue import ModelCatalogue
-from timbre_server.service.speech import Speech, SpeechRequest, SpeechService
+from timbre_server.service.speech import SpeechRequest
 from timbre_server.telemetry.log import get_logger
 from timbre_server.telemetry.metrics import Metrics
 
@@ -33,7 +37,7 @@ _LOG = get_logger("api.speech")
 class Speaker:
     """What the route works with."""
 
-    speech: SpeechService
+    speech: CachedSpeechService
     catalogue: ModelCatalogue
     metrics: Metrics
     encoders: Executor
@@ -88,43 +92,62 @@ class SpokenResponse(Response):
         self._as_events = body.stream_format is StreamFormat.SSE
         self._started = started
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI's signature
-        await while_connected(receive, self._respond(send))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        asked = await self._speaker.speech.asked(self._wanted, wish_from(headers))
+        take = asked.at_hand(self._format)
+        if take is None:
+            await while_connected(receive, self._respond(asked, headers, send))
+        else:
+            await self._answer(take, headers, send)  # no work of which its client could leave us with
 
-    async def _respond(self, send: Send) -> None:
-        async with aclosing(await self._speaker.speech.speak(self._wanted)) as speech:
+    async def _respond(self, asked: Asked, headers: HeaderList, send: Send) -> None:
+        take = await asked.take()
+        if take.outcome in {Outcome.MISS, Outcome.BYPASS}:
             self._speaker.metrics.first_audio(time.perf_counter() - self._started)
-            encoded = EncodedSpeech(speech, self._format, self._speaker.encoders)
+        await self._answer(take, headers, send)
+
+    async def _answer(self, take: Take, headers: HeaderList, send: Send) -> None:
+        async with aclosing(take):
+            self._speaker.metrics.result_looked_up(take.outcome)
+            tag = tag_of(take, f"{self._format}-sse" if self._as_events else self._format)
+            if tag is not None and has_copy(headers, tag):
+                await _send_unchanged(cache_headers(take, tag), send)
+                return
+            encoded = EncodedSpeech(take, self._format, self._speaker.encoders)
             try:
                 if self._as_events:
-                    await self._send_events(speech, encoded, send)
-                elif self._format is AudioFormat.WAV:
-                    await self._send_whole(speech, encoded, send)
+                    await self._send_events(take, tag, encoded, send)
+                elif encoded.is_at_hand or self._format is AudioFormat.WAV:
+                    await self._send_whole(take, tag, encoded, send)
                 else:
-                    await self._send_chunks(speech, encoded, send)
+                    await self._send_chunks(take, tag, encoded, send)
             finally:
                 self._speaker.metrics.audio_produced(encoded.audio_seconds)
 
-    async def _send_whole(self, speech: Speech, encoded: EncodedSpeech, send: Send) -> None:
-        content = await encoded.whole()
-        headers = [*self._headers_for(speech, encoded), (b"content-length", str(len(content)).encode())]
+    async def _send_whole(self, take: Take, tag: bytes | None, encoded: EncodedSpeech, send: Send) -> None:
+        pieces = await encoded.whole()
+        headers = self._head(take, tag, encoded)
+        headers.append((b"content-length", b"%d" % sum(map(len, pieces))))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        for place, piece in enumerate(pieces, 1):
+            await send({"type": "http.response.body", "body": piece, "more_body": place < len(pieces)})
 
-    async def _send_chunks(self, speech: Speech, encoded: EncodedSpeech, send: Send) -> None:
+    async def _send_chunks(self, take: Take, tag: bytes | None, encoded: EncodedSpeech, send: Send) -> None:
         async with aclosing(encoded.chunks()) as chunks:
             first = await anext(chunks)
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers_for(speech, encoded)})
+            headers = self._head(take, tag, encoded)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:
                 await _send_body(first, chunks, send)
             except TimbreError as error:
                 # Returning without an end makes the server close the connection.
                 _LOG.error("speech broke off: %s", error.code, exc_info=error)
 
-    async def _send_events(self, speech: Speech, encoded: EncodedSpeech, send: Send) -> None:
+    async def _send_events(self, take: Take, tag: bytes | None, encoded: EncodedSpeech, send: Send) -> None:
         async with aclosing(encoded.chunks()) as chunks:
             first = await anext(chunks)
-            headers = self._headers_for(speech, encoded, content_type=events.CONTENT_TYPE)
+            headers = self._head(take, tag, encoded)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:
                 await _send_body(events.delta(first), (events.delta(chunk) async for chunk in chunks), send, more=True)
@@ -134,23 +157,15 @@ class SpokenResponse(Response):
                 last = events.failed(error_object(error))
             await send({"type": "http.response.body", "body": last})
 
-    def _headers_for(
-        self, speech: Speech, encoded: EncodedSpeech, *, content_type: str | None = None
-    ) -> list[tuple[bytes, bytes]]:
-        timings = speech.timings
-        durations = {
-            "queue": timings.row.queue_seconds,
-            "voice": timings.voice_seconds,
-            "synth": timings.row.synthesis_seconds,
-            "encode": encoded.encode_seconds,
-        }
-        server_timing = ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in durations.items())
-        return [
-            (b"content-type", (content_type or CONTENT_TYPES[self._format]).encode()),
-            (b"x-voice-cache", speech.voice_source.encode()),
-            (b"server-timing", server_timing.encode()),
-            (b"cache-control", b"no-store"),
-        ]
+    def _head(self, take: Take, tag: bytes | None, encoded: EncodedSpeech) -> HeaderList:
+        content_type = events.CONTENT_TYPE if self._as_events else CONTENT_TYPES[self._format]
+        return speech_headers(take, tag, content_type, encode_seconds=encoded.encode_seconds)
+
+
+async def _send_unchanged(headers: HeaderList, send: Send) -> None:
+    """The client has it already."""
+    await send({"type": "http.response.start", "status": 304, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_body(first: bytes, rest: AsyncIterator[bytes], send: Send, *, more: bool = False) -> None:

@@ -76,7 +76,12 @@ def _to_erasure(receipt: ErasureReceipt) -> dict[str, object]:
     return {
         "erased_at": receipt.erased_at,
         "generation": receipt.voice.generation,
-        "removed": {"record": 1, "recording": 1, "shared_features": receipt.shared_features},
+        "removed": {
+            "record": 1,
+            "recording": 1,
+            "shared_features": receipt.shared_features,
+            "shared_results": receipt.shared_results,
+        },
         "pods": {
             "acknowledged": receipt.pods.acknowledged,
             "expired": receipt.pods.expired,

@@ -9,13 +9,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from timbre_contract.keys import ServiceKeys
-from timbre_server.ports import Fleet, Heat, SharedFeatures, VoiceStore
+from timbre_server.ports import Fleet, Heat, SharedFeatures, SharedResults, VoiceStore
 from timbre_server.settings import Settings
 from timbre_server.store import AloneFleet, InMemoryVoiceStore
 from timbre_server.store.features import WHISPER, RedisSharedFeatures
 from timbre_server.store.heat import RedisHeat
 from timbre_server.store.link import RedisLink
 from timbre_server.store.registry import RedisRegistry
+from timbre_server.store.results import WHISPER as RESULT_WHISPER
+from timbre_server.store.results import RedisSharedResults
 from timbre_server.telemetry.metrics import Metrics
 
 
@@ -30,6 +32,11 @@ class Registry(Protocol):
 
     @property
     def shared(self) -> SharedFeatures | None:
+        """None for a server that runs alone."""
+        ...
+
+    @property
+    def results(self) -> SharedResults | None:
         """None for a server that runs alone."""
         ...
 
@@ -72,6 +79,7 @@ class LoneRegistry:
         self.fleet = AloneFleet(pod_name(settings))
         self.store: VoiceStore = InMemoryVoiceStore(settings.voices.max_stored_bytes, self.fleet)
         self.shared: SharedFeatures | None = None
+        self.results: SharedResults | None = None
         self.heat: Heat | None = None
         self.request_budget: Callable[[], AbstractContextManager[object]] = nullcontext
 
@@ -102,10 +110,14 @@ class SharedRegistry:
             failure_ttl_seconds=cache.failure_ttl_seconds,
         )
         self._registry.on_whisper(WHISPER, features.heard)
+        kept = settings.result_cache
+        results = RedisSharedResults(self._link, keys, ttl_seconds=kept.ttl_seconds, lease_seconds=kept.lease_seconds)
+        self._registry.on_whisper(RESULT_WHISPER, results.heard)
         self._heat = RedisHeat(self._link, keys, half_life_seconds=cache.heat_half_life_seconds)
         self.store: VoiceStore = self._registry.store
         self.fleet: Fleet = self._registry.fleet
         self.shared: SharedFeatures | None = features
+        self.results: SharedResults | None = results
         self.heat: Heat | None = self._heat
         self.request_budget: Callable[[], AbstractContextManager[object]] = self._link.request_budget
         metrics.watch_breaker(lambda: self._link.breaker_open)

@@ -17,6 +17,7 @@ from timbre_server.api.application import DEFAULT_TENANT, ApiOptions, Services, 
 from timbre_server.app.observers import QueueObserver
 from timbre_server.app.preload import Preload
 from timbre_server.app.registries import Registry, build_registry
+from timbre_server.app.results import ResultPlaces, build_results
 from timbre_server.app.tiers import FeatureTiers, build_tiers
 from timbre_server.audio.decoding import DecodeLimits, RecordingDecoder
 from timbre_server.batching import BatchingDispatcher, Limits
@@ -24,6 +25,7 @@ from timbre_server.engine.speaker.lazy import LazySpeakerVerifier
 from timbre_server.engine.worker import ThreadEngineWorker
 from timbre_server.errors import ConfigurationError
 from timbre_server.ports import Engine, VoiceName
+from timbre_server.service.cached_speech import CachedSpeechService
 from timbre_server.service.casting import Casting
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
@@ -60,6 +62,7 @@ class Parts:
     decoder: RecordingDecoder
     registry: Registry
     tiers: FeatureTiers
+    results: ResultPlaces
     warm_up: WarmUp | None
     preload: Preload | None
     warm_seconds: float
@@ -78,6 +81,7 @@ class Parts:
             starting.create_task(self.registry.start())
         await self.dispatcher.start()
         self.tiers.start()
+        self.results.start()
 
     async def warm(self, progress: Callable[[str], None]) -> None:
         """Loads the voices that will be asked for; ``progress`` is told in a sentence how far it is."""
@@ -92,7 +96,13 @@ class Parts:
         """What the voice cache holds and how fresh it is."""
         # A server that runs alone has nothing to load.
         outcome = WarmUpOutcome.COMPLETED if self.warm_up is None else self.warm_up.outcome
-        return {**self.tiers.report(), **self.registry.report(), WARM_UP_FIELD: outcome, **self._declared()}
+        return {
+            **self.tiers.report(),
+            **self.results.report(),
+            **self.registry.report(),
+            WARM_UP_FIELD: outcome,
+            **self._declared(),
+        }
 
     def _declared(self) -> Mapping[str, object]:
         return {} if self.preload is None else {PRELOAD_FIELD: self.preload.report()}
@@ -105,6 +115,7 @@ class Parts:
         """Ends everything that runs.  Idempotent."""
         if self.preload is not None:
             await self.preload.stop()
+        await self.results.stop()
         await self.dispatcher.stop()
         await self.tiers.stop()
         await self.registry.stop()
@@ -130,7 +141,10 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
     observer.relief = tiers.out_of_memory
     encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="timbre-encoder")
     decoder = _build_decoder(settings.voices)
-    services = _build_services(settings, engine, dispatcher, decoder, registry=registry, tiers=tiers, demand=demand)
+    results = build_results(engine.descriptor, registry.results, settings.result_cache, metrics)
+    services = _build_services(
+        settings, engine, dispatcher, decoder, registry=registry, tiers=tiers, results=results, demand=demand
+    )
     api = create_api(
         services,
         lifecycle=lifecycle,
@@ -151,6 +165,7 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
         decoder=decoder,
         registry=registry,
         tiers=tiers,
+        results=results,
         warm_up=_build_warm_up(settings, registry, tiers),
         preload=_build_preload(settings.voices, services.voices),
         warm_seconds=settings.voice_cache.warmup_deadline_seconds,
@@ -239,6 +254,7 @@ def _build_services(
     *,
     registry: Registry,
     tiers: FeatureTiers,
+    results: ResultPlaces,
     demand: Demand,
 ) -> Services:
     store, cache = registry.store, tiers.cache
@@ -250,6 +266,7 @@ def _build_services(
     erasure = Erasure(
         store=store,
         features=cache,
+        results=results.cache,
         fleet=registry.fleet,
         heat=registry.heat,
         clock=time.time,
@@ -277,4 +294,7 @@ def _build_services(
         demand=demand,
         waiting_budget=registry.request_budget,
     )
-    return Services(speech, voices, consents, ModelCatalogue(engine.descriptor))
+    cached = CachedSpeechService(
+        speech=speech, casting=casting, results=results.cache, waiting_budget=registry.request_budget
+    )
+    return Services(cached, voices, consents, ModelCatalogue(engine.descriptor))

@@ -109,11 +109,16 @@ class Take(Speaking, Protocol):
         """Since it was made; None if it is made for this request or another one that runs."""
         ...
 
+    @property
+    def audio_seconds(self) -> float | None:
+        """How long it plays; None while nobody knows."""
+        ...
+
     def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:
         """The file in pieces, if it is at hand in that format and whole."""
         ...
 
-    def keep_encoded(self, audio_format: AudioFormat, file: bytes) -> None:
+    def keep_encoded(self, audio_format: AudioFormat, file: bytes, *, audio_seconds: float) -> None:
         """The whole file, for those who ask for this take in this format."""
         ...
 
@@ -137,6 +142,10 @@ class Results(Protocol):
     @property
     def erasures(self) -> int:
         """How many erasures this pod has seen: a point in their order."""
+        ...
+
+    def may_keep(self, saying: Saying) -> bool:
+        """Whether speech like this may be kept at all, or looked for: not what looks private."""
         ...
 
     def at_hand(self, saying: Saying, audio_format: AudioFormat, wish: CacheWish) -> Take | None:

@@ -1,4 +1,15 @@
-"""Finished audio: what was said once is not made again.
+"""Finished speech: what was said once is not made again.
 
-- ``keys``: which two requests would give the same audio.
+- ``keys``: which two requests would sound the same.  ``takes``, ``codec``: what is kept of speech, and as which bytes.
+- ``memory``: what is in this process.  ``shared_tier``, ``synthesis_lease``: what all pods share, and who makes what.
+- ``performance``, ``flights``: how many hear one speech while it is made, and what happens when they leave.
+- ``hearings``, ``audience``: what one listener gets, and who still listens to what was erased.
+- ``cache``: all of these as ``ports.Results``.
 """
+
+from timbre_server.resultcache.cache import ResultCache
+from timbre_server.resultcache.keys import ResultKeys
+from timbre_server.resultcache.memory import ResultMemory
+from timbre_server.resultcache.shared_tier import SharedResultTier
+
+__all__ = ["ResultCache", "ResultKeys", "ResultMemory", "SharedResultTier"]

@@ -11,13 +11,13 @@ from typing import Final
 
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.errors import NotKept
-from timbre_server.ports import Blob, CacheWish, Make, Outcome, ResultName, Saying, Take
+from timbre_server.ports import CacheWish, Make, Outcome, ResultName, Saying, Take
 from timbre_server.resultcache.audience import Audience
 from timbre_server.resultcache.codec import HEAD_BYTES
 from timbre_server.resultcache.flights import Flight, Flights, Found
 from timbre_server.resultcache.hearings import JoinedHearing, KeptHearing, is_made_of_samples
 from timbre_server.resultcache.keys import ResultKeys
-from timbre_server.resultcache.memory import ResultMemory
+from timbre_server.resultcache.memory import Form, ResultMemory, samples_of
 from timbre_server.resultcache.performance import Performance
 from timbre_server.resultcache.shared_tier import SharedResultTier
 from timbre_server.resultcache.synthesis_lease import SynthesisLease
@@ -25,6 +25,10 @@ from timbre_server.resultcache.takes import KeptTake, Label, TooLong
 
 SWEEP_SECONDS: Final = 60.0
 """How much longer than its time speech may stay in this process that nobody asks for."""
+
+
+def _public(_text: str) -> bool:
+    return False
 
 
 class ResultCache:
@@ -37,9 +41,12 @@ class ResultCache:
         shared: SharedResultTier | None,
         *,
         max_entry_bytes: int,
+        is_private: Callable[[str], bool] = _public,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Without ``shared`` the pod is alone; ``clock`` gives Unix time in seconds."""
+        """Without ``shared`` the pod is alone; ``is_private`` tells texts whose speech is not kept; ``clock`` gives Unix
+        time in seconds."""
+        self._is_private = is_private
         self._keys = keys
         self._memory = memory
         self._shared = shared
@@ -54,22 +61,25 @@ class ResultCache:
         """Keeps the memory clean from now on."""
         self._sweeping = asyncio.create_task(self._sweep(), name="sweep-results")
 
+    def may_keep(self, saying: Saying) -> bool:
+        return not self._is_private(saying.text)
+
     def at_hand(self, saying: Saying, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
         if not wish.reuse:
             return None
         name = ResultName(self._keys(saying), saying.voice.digest)
         if audio_format in {AudioFormat.WAV, AudioFormat.PCM}:
-            found = self._memory.get(name.key)
-            if found is not None and is_made_of_samples(audio_format, found[0].sample_rate_hz):
-                return self._kept(name, *found, wish)
-        found = self._memory.get(name.key, audio_format)
-        return None if found is None else self._kept(name, *found, wish, form=audio_format)
+            form = self._memory.get(name.key)
+            if form is not None and is_made_of_samples(audio_format, form.label.sample_rate_hz):
+                return self._kept(name, form.label, form, wish)
+        form = self._memory.get(name.key, audio_format)
+        return None if form is None else self._kept(name, form.label, form, wish)
 
     async def obtain(self, saying: Saying, make: Make, wish: CacheWish, *, erasures: int) -> Take:
         name = ResultName(self._keys(saying), saying.voice.digest)
         if wish.reuse:
-            found = self._memory.get(name.key)
-            take: Take | None = None if found is None else self._kept(name, *found, wish)
+            form = self._memory.get(name.key)
+            take: Take | None = None if form is None else self._kept(name, form.label, form, wish)
             if take is None and not wish.only_kept and erasures == self.erasures:
                 take = await self._shared_with_others(name, make, wish)
             elif take is None and wish.only_kept:
@@ -125,10 +135,9 @@ class ResultCache:
         self,
         name: ResultName,
         label: Label,
-        content: Blob,
+        form: Form,
         wish: CacheWish,
         *,
-        form: AudioFormat | None = None,
         outcome: Outcome = Outcome.HIT,
     ) -> KeptHearing | None:
         """The take for one more listener, unless it is too old for him."""
@@ -138,10 +147,9 @@ class ResultCache:
         return KeptHearing(
             name,
             label,
-            outcome,
+            form,
+            outcome=outcome,
             age_seconds=age_seconds if outcome is Outcome.HIT else None,
-            form=form,
-            content=content,
             group=self._audience.enter(name.digest),
             keep_file=self._memory.put_encoded,
         )
@@ -153,7 +161,7 @@ class ResultCache:
         if not isinstance(take, KeptTake) or erasures != self.erasures:
             return None
         self._memory.put(name, take)
-        return self._kept(name, take.label, take.pcm, wish)
+        return self._kept(name, take.label, samples_of(take), wish)
 
     async def _shared_with_others(self, name: ResultName, make: Make, wish: CacheWish) -> Take | None:
         """The speech as all get it who ask for it now; None if it was made too long ago for this listener."""
@@ -166,7 +174,7 @@ class ResultCache:
             return JoinedHearing(flight, landing, outcome, keep_file=self._memory.put_encoded)
         flight.leave()
         take = landing.take
-        return self._kept(name, take.label, take.pcm, wish, outcome=landing.outcome)
+        return self._kept(name, take.label, samples_of(take), wish, outcome=landing.outcome)
 
     async def _fly(self, make: Make, flight: Flight) -> None:
         found = None if self._shared is None else await self._found(self._shared, flight.name)

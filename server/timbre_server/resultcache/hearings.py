@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, Protocol
 
 from timbre_server.audio.quantisation import from_int16, from_little_endian
 from timbre_server.audio.raw_encoder import PCM_SAMPLE_RATE_HZ, wav_header
@@ -13,14 +13,20 @@ from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import Blob, Outcome, ResultName, SpeechTimings
 from timbre_server.resultcache.audience import Group
 from timbre_server.resultcache.flights import Flight
+from timbre_server.resultcache.memory import Form
 from timbre_server.resultcache.performance import Performance
 from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, Label
 
 PIECE_SECONDS: Final = 1.0
 """Of kept speech that has to be encoded: about 10 ms of LAME, so that first bytes are early and hops to its thread few."""
 
-KeepFile = Callable[[ResultName, Label, AudioFormat, bytes], bool]
-"""Keeps a file of a take."""
+
+class KeepFile(Protocol):
+    """Keeps a file of a take."""
+
+    def __call__(
+        self, name: ResultName, label: Label, audio_format: AudioFormat, file: bytes, *, audio_seconds: float
+    ) -> bool: ...
 
 
 def is_made_of_samples(audio_format: AudioFormat, sample_rate_hz: int) -> bool:
@@ -35,25 +41,24 @@ class KeptHearing:
         self,
         name: ResultName,
         label: Label,
-        outcome: Outcome,
+        form: Form,
         *,
+        outcome: Outcome,
         age_seconds: float | None,
-        form: AudioFormat | None,
-        content: Blob,
         group: Group | None,
         keep_file: KeepFile,
     ) -> None:
-        """``content`` is the speech as a file of ``form``, or as samples if that is None."""
         self.id = label.id
         self.outcome = outcome
         self.voice_source = ""  # none was needed
         self.age_seconds = age_seconds
+        self.audio_seconds: float | None = form.audio_seconds
         self.sample_rate_hz = label.sample_rate_hz
         self.timings = SpeechTimings()
         self._name = name
         self._label = label
-        self._form = form
-        self._content = content
+        self._form = form.format
+        self._content = form.content
         self._group = group
         self._keep_file = keep_file
 
@@ -66,9 +71,9 @@ class KeptHearing:
             return (self._content,)
         return wav_header(self.sample_rate_hz, len(self._content) // BYTES_PER_SAMPLE), self._content
 
-    def keep_encoded(self, audio_format: AudioFormat, file: bytes) -> None:
+    def keep_encoded(self, audio_format: AudioFormat, file: bytes, *, audio_seconds: float) -> None:
         if self._group is None or not self._group.erased:
-            self._keep_file(self._name, self._label, audio_format, file)
+            self._keep_file(self._name, self._label, audio_format, file, audio_seconds=audio_seconds)
 
     async def samples(self) -> AsyncGenerator[Samples, None]:
         assert self._form is None, "a file is not decoded again"
@@ -90,6 +95,7 @@ class JoinedHearing:
         self.id = performance.label.id if flight.keeps else ""
         self.outcome = outcome
         self.age_seconds: float | None = None
+        self.audio_seconds: float | None = None
         self.sample_rate_hz = performance.label.sample_rate_hz
         self.voice_source = performance.making.voice_source
         self.timings = performance.making.timings
@@ -101,7 +107,7 @@ class JoinedHearing:
     def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:  # noqa: ARG002 - the port's signature
         return None
 
-    def keep_encoded(self, audio_format: AudioFormat, file: bytes) -> None:
+    def keep_encoded(self, audio_format: AudioFormat, file: bytes, *, audio_seconds: float) -> None:
         performance, flight = self._performance, self._flight
         whole = performance.ended and not performance.is_too_long
         if (
@@ -110,7 +116,7 @@ class JoinedHearing:
             and whole
             and not is_made_of_samples(audio_format, performance.label.sample_rate_hz)
         ):
-            self._keep_file(flight.name, performance.label, audio_format, file)
+            self._keep_file(flight.name, performance.label, audio_format, file, audio_seconds=audio_seconds)
 
     async def samples(self) -> AsyncGenerator[Samples, None]:
         async with aclosing(self._seat.hear()) as pieces:

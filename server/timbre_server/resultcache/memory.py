@@ -19,14 +19,25 @@ ENTRY_BYTES: Final = 1024
 class Form(Queued):
     """One take in one form: as samples, or as a file."""
 
-    __slots__ = ("content", "entry", "format")
+    __slots__ = ("audio_seconds", "content", "entry", "format")
 
-    def __init__(self, entry: Entry, audio_format: AudioFormat | None, content: Blob) -> None:
+    def __init__(self, audio_format: AudioFormat | None, content: Blob, audio_seconds: float) -> None:
         super().__init__(len(content) + ENTRY_BYTES)
-        self.entry = entry
+        self.entry: Entry
         self.format = audio_format
         """None = the samples that all files are made from."""
         self.content = content
+        self.audio_seconds = audio_seconds
+
+    @property
+    def label(self) -> Label:
+        """Of its take."""
+        return self.entry.label
+
+
+def samples_of(take: KeptTake) -> Form:
+    """The form that all others are made from."""
+    return Form(None, take.pcm, take.duration_seconds)
 
 
 @dataclass(eq=False, slots=True)
@@ -65,7 +76,7 @@ class ResultMemory:
         """How many takes are here, in whatever form."""
         return len(self._entries)
 
-    def get(self, key: str, audio_format: AudioFormat | None = None) -> tuple[Label, Blob] | None:
+    def get(self, key: str, audio_format: AudioFormat | None = None) -> Form | None:
         """The take in that form."""
         entry = self._entries.get(key)
         if entry is None:
@@ -78,15 +89,17 @@ class ResultMemory:
             return None
         if form.marks < MAX_MARKS:
             form.marks += 1
-        return entry.label, form.content
+        return form
 
     def put(self, name: ResultName, take: KeptTake) -> bool:
         """Keeps a take, in the place of an older one of this key; whether it is here now."""
-        return self._put(name, take.label, None, take.pcm)
+        return self._put(name, take.label, samples_of(take))
 
-    def put_encoded(self, name: ResultName, label: Label, audio_format: AudioFormat, file: Blob) -> bool:
+    def put_encoded(
+        self, name: ResultName, label: Label, audio_format: AudioFormat, file: Blob, *, audio_seconds: float
+    ) -> bool:
         """Keeps a file of a take, which itself may have gone."""
-        return self._put(name, label, audio_format, file)
+        return self._put(name, label, Form(audio_format, file, audio_seconds))
 
     def forget(self, digest: str) -> int:
         """Removes all speech of a recording; how many takes."""
@@ -94,6 +107,11 @@ class ResultMemory:
         for key in keys:
             self._drop(self._entries[key])
         return len(keys)
+
+    def shrink(self, capacity_bytes: int) -> None:
+        """Has room for no more than that from now on."""
+        self.capacity_bytes = capacity_bytes
+        self._make_room(0)
 
     def sweep(self) -> None:
         """Removes what has outlived its time, though nobody asks for it."""
@@ -116,9 +134,8 @@ class ResultMemory:
             by_digest.setdefault(entry.name.digest, set()).add(entry.name.key)
         assert by_digest == self._keys_by_digest
 
-    def _put(self, name: ResultName, label: Label, audio_format: AudioFormat | None, content: Blob) -> bool:
-        size_bytes = len(content) + ENTRY_BYTES
-        if size_bytes > self.capacity_bytes or self._clock() >= label.created_at + self._ttl_seconds:
+    def _put(self, name: ResultName, label: Label, form: Form) -> bool:
+        if form.size_bytes > self.capacity_bytes or self._clock() >= label.created_at + self._ttl_seconds:
             return False
         entry = self._entries.get(name.key)
         if entry is not None and entry.label != label:
@@ -126,11 +143,11 @@ class ResultMemory:
                 return False
             self._drop(entry)
             entry = None
-        if entry is not None and audio_format in entry.forms:
+        if entry is not None and form.format in entry.forms:
             return True
-        self._make_room(size_bytes)
-        entry = self._entry(name, label)  # again: it may have made the room itself
-        form = entry.forms[audio_format] = Form(entry, audio_format, content)
+        self._make_room(form.size_bytes)
+        form.entry = self._entry(name, label)  # again: it may have made the room itself
+        form.entry.forms[form.format] = form
         self._queue.add(form)
         return True
 

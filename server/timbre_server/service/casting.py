@@ -11,7 +11,16 @@ from typing import Final
 from timbre_server.audio.flac import from_flac
 from timbre_server.domain.voice import Features, Reference, VoiceRecord
 from timbre_server.errors import ConsentRequired, MissingField, VoiceNotFound
-from timbre_server.ports import Engine, FeatureName, FeatureSource, FoundFeatures, Heat, VoiceName, VoiceStore
+from timbre_server.ports import (
+    Engine,
+    FeatureName,
+    FeatureSource,
+    FoundFeatures,
+    Heat,
+    VoiceIdentity,
+    VoiceName,
+    VoiceStore,
+)
 from timbre_server.service.admission import Admission
 from timbre_server.service.names import VOICE_PREFIX
 from timbre_server.service.recordings import RecordingIntake
@@ -32,8 +41,18 @@ class OneOffReference:
     transcript: str = ""
 
 
-Role = Callable[[Admission], Awaitable[FoundFeatures]]
-"""Fetches the features of a voice that is known to exist; the admission pays if they must be extracted."""
+class Role:
+    """A voice that is known to exist: fetches its features, for which the admission pays if they must be extracted."""
+
+    def __init__(
+        self, find: Callable[[Role, Admission], Awaitable[FoundFeatures]], identity: VoiceIdentity | None
+    ) -> None:
+        self.identity = identity
+        """Whose voice it is; None for a one-off reference.  Another one once the features turned out to be of a new recording."""
+        self._find = find
+
+    async def __call__(self, admission: Admission) -> FoundFeatures:
+        return await self._find(self, admission)
 
 
 class Casting:
@@ -69,7 +88,7 @@ class Casting:
         if voice is None:
             raise MissingField("`voice` is required", param="voice")
         if voice in self._presets:
-            return self._preset(self._presets[voice])
+            return self._preset(voice)
         if not voice.startswith(VOICE_PREFIX):
             raise VoiceNotFound(self._unknown(), param="voice")
         erasures = self._features.erasures  # before the registry is asked: what is erased after that is not kept
@@ -90,22 +109,22 @@ class Casting:
         except VoiceNotFound as error:
             raise VoiceNotFound(self._unknown(), param="voice") from error
 
-    def _preset(self, features: Features) -> Role:
-        async def preset(_: Admission) -> FoundFeatures:
-            return FoundFeatures(features, PRESET_SOURCE)
+    def _preset(self, name: str) -> Role:
+        async def preset(_: Role, __: Admission) -> FoundFeatures:
+            return FoundFeatures(self._presets[name], PRESET_SOURCE)
 
-        return preset
+        return Role(preset, VoiceIdentity(preset=name))
 
     def _enrolled(self, record: VoiceRecord, erasures: int) -> Role:
-        async def enrolled(admission: Admission) -> FoundFeatures:
-            found = await self._found(record, erasures, admission)
+        async def enrolled(role: Role, admission: Admission) -> FoundFeatures:
+            found = await self._found(role, record, erasures, admission)
             if self._heat is not None:
                 self._heat.used(VoiceName(record.tenant, record.id))
             return found
 
-        return enrolled
+        return Role(enrolled, _identity(record))
 
-    async def _found(self, record: VoiceRecord, erasures: int, admission: Admission) -> FoundFeatures:
+    async def _found(self, role: Role, record: VoiceRecord, erasures: int, admission: Admission) -> FoundFeatures:
         """The features of the voice as it was found, or as it is now if its recording was replaced meanwhile."""
         for _ in range(_REPLACEMENTS):
             try:
@@ -114,6 +133,7 @@ class Casting:
                 # Also where another voice with the same recording was deleted, whose request had begun the look-up.
                 erasures = self._features.erasures
                 record = await self._record(record.tenant, record.id)
+                role.identity = _identity(record)
         return await self._features_of(record, erasures, admission)
 
     async def _features_of(self, record: VoiceRecord, erasures: int, admission: Admission) -> FoundFeatures:
@@ -131,7 +151,7 @@ class Casting:
                 param="reference_audio",
             )
 
-        async def one_off_role(admission: Admission) -> FoundFeatures:
+        async def one_off_role(_: Role, admission: Admission) -> FoundFeatures:
             reference = await self._intake.reference(
                 one_off.audio, param="reference_audio", transcript=one_off.transcript
             )
@@ -143,4 +163,8 @@ class Casting:
             paying = admission.loading(load, self._engine.extraction_cost_seconds)
             return await self._features.features(name, paying, one_off=True)
 
-        return one_off_role
+        return Role(one_off_role, None)
+
+
+def _identity(record: VoiceRecord) -> VoiceIdentity:
+    return VoiceIdentity(digest=record.digest, generation=record.generation, transcript=record.transcript)

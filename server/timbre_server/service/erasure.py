@@ -13,6 +13,7 @@ from timbre_server.ports import (
     FeatureSource,
     Fleet,
     Heat,
+    Results,
     VoiceChange,
     VoiceStore,
 )
@@ -28,12 +29,22 @@ class ErasureReceipt:
     """Unix time in seconds."""
     shared_features: int | None
     """Entries that were removed from the shared tier; None if it could not be reached."""
+    shared_results: int | None
+    """Finished speeches that were removed from where pods share them; None if that could not be reached."""
     pods: Acknowledgements
 
     @property
     def complete(self) -> bool:
         """Whether no copy is left that we know of."""
-        return self.shared_features is not None and not self.pods.unconfirmed
+        return None not in {self.shared_features, self.shared_results} and not self.pods.unconfirmed
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """How many entries of a recording were removed from where pods share them; None where that could not be reached."""
+
+    features: int | None
+    results: int | None
 
 
 class Erasure:
@@ -44,6 +55,7 @@ class Erasure:
         *,
         store: VoiceStore,
         features: FeatureSource,
+        results: Results | None = None,
         fleet: Fleet,
         heat: Heat | None = None,
         clock: Callable[[], float],
@@ -52,6 +64,7 @@ class Erasure:
         """``clock`` gives Unix time in seconds; a deletion waits ``timeout_seconds`` for the pods."""
         self._store = store
         self._features = features
+        self._results = results
         self._fleet = fleet
         self._heat = heat
         self._clock = clock
@@ -66,15 +79,18 @@ class Erasure:
         deletion = await self._store.delete_voice(tenant, voice_id)
         after = await self.forget_everywhere(deletion.record.digest)
         pods = await self._fleet.acknowledged(deletion.entry, timeout_seconds=self._timeout_seconds)
-        shared = None if after is None else (before or 0) + after
-        return ErasureReceipt(deletion.record, int(self._clock()), shared, pods)
+        return ErasureReceipt(
+            deletion.record,
+            int(self._clock()),
+            shared_features=_both(before.features, after.features),
+            shared_results=_both(before.results, after.results),
+            pods=pods,
+        )
 
-    async def forget_everywhere(self, digest: str) -> int | None:
-        """Removes features from this pod and the shared tier; how many there, None if it could not be reached."""
-        try:
-            return await self._features.erase(digest)
-        except StoreUnavailable:
-            return None  # their life time ends them
+    async def forget_everywhere(self, digest: str) -> Forgotten:
+        """Removes features and finished speech of a recording from this pod and from where pods share them."""
+        features = await _erased(self._features, digest)
+        return Forgotten(features, 0 if self._results is None else await _erased(self._results, digest))
 
     async def _changed(self, change: VoiceChange) -> None:
         if change.kind is ChangeKind.DELETED:
@@ -83,5 +99,21 @@ class Erasure:
             if self._heat is not None:  # on each pod: it may have counted uses that it has not sent yet
                 self._heat.cooled(change.name)
             await self._features.unused(change.digest)
+            if self._results is not None:
+                await self._results.unused(change.digest)
         elif change.previous_digest and change.previous_digest != change.digest:
             self._features.forget(change.previous_digest)
+            if self._results is not None:
+                self._results.forget(change.previous_digest)
+
+
+async def _erased(cache: FeatureSource | Results, digest: str) -> int | None:
+    try:
+        return await cache.erase(digest)
+    except StoreUnavailable:
+        return None  # their life time ends them
+
+
+def _both(before: int | None, after: int | None) -> int | None:
+    """None if nobody knows what is left now."""
+    return None if after is None else (before or 0) + after

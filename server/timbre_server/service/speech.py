@@ -12,8 +12,9 @@ from typing import Final
 from timbre_server.audio.stretch import Stretch
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import SpeechParameters
+from timbre_server.domain.text import heard_text
 from timbre_server.errors import EngineError, Overloaded, TextTooLong, UnspeakableText, UnsupportedLanguage
-from timbre_server.ports import Dispatcher, Engine, RowTimings, Utterance
+from timbre_server.ports import Dispatcher, Engine, SpeechTimings, Utterance
 from timbre_server.service.admission import Admission
 from timbre_server.service.casting import Casting, OneOffReference, Role
 from timbre_server.service.demand import Demand
@@ -40,15 +41,6 @@ class SpeechRequest:
     """Whether the client has sent it before: then it was counted as demand before."""
 
 
-@dataclass
-class SpeechTimings:
-    """Where the time went, in seconds; grows while the speech is read."""
-
-    voice_seconds: float = 0.0
-    """Until the voice's features were there."""
-    row: RowTimings = field(default_factory=RowTimings)
-
-
 class Speech:
     """Speech that is being made; read ``samples`` once and then ``aclose``, whatever happened between."""
 
@@ -61,7 +53,10 @@ class Speech:
         tempo: float,
         voice_source: str,
         timings: SpeechTimings,
+        as_asked: bool = True,
     ) -> None:
+        self.as_asked = as_asked
+        """Whether the voice still was the one that was found first."""
         self.sample_rate_hz = sample_rate_hz
         self.voice_source = voice_source
         """``FoundFeatures.source`` of the voice."""
@@ -152,10 +147,21 @@ class SpeechService:
             Overloaded: no room in the queue.
             EngineError: the engine failed.
         """
+        agreed = self.agree(request)
+        with self._waiting_budget():
+            role = await self._casting.role(request.tenant, request.voice, request.reference)
+        return await self.speak_as(role, request, agreed)
+
+    def agree(self, request: SpeechRequest) -> Plan:
+        """What the engine will be asked for.  Raises: RequestRejected: it cannot do that."""
         if len(request.text) > self._max_input_chars:
             raise TextTooLong(f"`input` must have at most {self._max_input_chars} characters", param="input")
+        return plan(request.parameters, self._descriptor)
+
+    async def speak_as(self, role: Role, request: SpeechRequest, agreed: Plan) -> Speech:
+        """As ``speak``, with a voice that was found and parameters that were agreed to."""
         with self._waiting_budget():
-            speech = await self._found(request, plan(request.parameters, self._descriptor))
+            speech = await self._found(role, request, agreed)
         try:
             await speech.begin()
         except BaseException:
@@ -163,10 +169,9 @@ class SpeechService:
             raise
         return speech
 
-    async def _found(self, request: SpeechRequest, agreed: Plan) -> Speech:
+    async def _found(self, role: Role, request: SpeechRequest, agreed: Plan) -> Speech:
         """The speech, with a place in the queue and the voice's features, not begun."""
-        role = await self._casting.role(request.tenant, request.voice, request.reference)
-        sentences = await self._sentences(request.text, agreed.parameters.language)
+        sentences = await self._sentences(heard_text(request.text), agreed.parameters.language)
         admission = self._admission(request, self._costs_seconds(sentences, agreed.parameters))
         try:
             return await self._prepared(role, admission, sentences, agreed)
@@ -185,6 +190,7 @@ class SpeechService:
             raise
 
     async def _prepared(self, role: Role, admission: Admission, sentences: Sequence[str], agreed: Plan) -> Speech:
+        asked_for = role.identity
         began = perf_counter()  # uvloop's clock has a resolution of 1 ms, and a voice in memory takes microseconds
         found = await role(admission)
         try:
@@ -203,6 +209,7 @@ class SpeechService:
             tempo=agreed.tempo,
             voice_source=found.source,
             timings=timings,
+            as_asked=role.identity == asked_for,
         )
 
     async def _sentences(self, text: str, language: str) -> Sequence[str]:

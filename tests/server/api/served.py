@@ -73,6 +73,8 @@ class Served:
     engine: StubEngine = field(default_factory=lambda: StubEngine(fixed_seconds=0.002, per_job_seconds=0.001))
     require_consent: bool = False
     max_pending_seconds: float = 60.0
+    keeps_results: bool = False
+    """Off where a test wants each of its requests to be served by the engine."""
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     metrics: NotingMetrics = field(default_factory=NotingMetrics)
     port: int = 0
@@ -106,11 +108,14 @@ class Served:
     async def serve(self, started: threading.Event) -> None:
         self.loop = asyncio.get_running_loop()
         async with built_parts(
-            self.engine, require_consent=self.require_consent, max_pending_seconds=self.max_pending_seconds
+            self.engine,
+            require_consent=self.require_consent,
+            max_pending_seconds=self.max_pending_seconds,
+            keeps_results=self.keeps_results,
         ) as self.parts:
             with ThreadPoolExecutor(2) as encoders:
                 services = Services(
-                    self.parts.speech, self.parts.voices, self.parts.consents, ModelCatalogue(self.engine.descriptor)
+                    self.parts.cached, self.parts.voices, self.parts.consents, ModelCatalogue(self.engine.descriptor)
                 )
                 api = create_api(
                     services,

@@ -67,7 +67,7 @@ def test_a_voice_deleted_at_one_pod_is_gone_everywhere_and_every_pod_says_so(pod
         speak(server, voice)
     erasure = upload(pods[2], "DELETE", voice)["erasure"]
     assert erasure["pods"] == {"acknowledged": ["pod-a", "pod-b", "pod-c"], "expired": [], "unconfirmed": []}
-    assert erasure["removed"] == {"record": 1, "recording": 1, "shared_features": 1}
+    assert erasure["removed"] == {"record": 1, "recording": 1, "shared_features": 1, "shared_results": 0}
     assert erasure["complete"]
     for server in pods:
         with pytest.raises(NotFoundError):

@@ -160,7 +160,7 @@ class TestForms:
         assert take.encoded(AudioFormat.MP3) is None
         await heard(take)
         assert pod.at_hand("Hello.", AudioFormat.MP3) is None
-        take.keep_encoded(AudioFormat.MP3, b"file")
+        take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
         await take.aclose()
         again = pod.at_hand("Hello.", AudioFormat.MP3)
         assert again is not None
@@ -174,7 +174,7 @@ class TestForms:
         await pod.ask()
         take = await pod.take()
         assert np.array_equal((await heard(take)).samples, speech_of("Hello."))
-        take.keep_encoded(AudioFormat.OPUS, b"file")
+        take.keep_encoded(AudioFormat.OPUS, b"file", audio_seconds=1.5)
         await take.aclose()
         assert pod.at_hand("Hello.", AudioFormat.OPUS) is not None
 
@@ -185,7 +185,7 @@ class TestForms:
         await heard(take)
         held = pod.memory.held_bytes
         for audio_format in (AudioFormat.WAV, AudioFormat.PCM):
-            take.keep_encoded(audio_format, b"file")
+            take.keep_encoded(audio_format, b"file", audio_seconds=1.5)
         await take.aclose()
         assert pod.memory.held_bytes == held
 
@@ -196,7 +196,7 @@ class TestForms:
         take = await pod.take()
         with pytest.raises(EngineError):
             await heard(take)
-        take.keep_encoded(AudioFormat.MP3, b"half")
+        take.keep_encoded(AudioFormat.MP3, b"half", audio_seconds=1.5)
         await take.aclose()
         assert pod.at_hand("Hello.", AudioFormat.MP3) is None
 

@@ -138,7 +138,7 @@ class TestTooLong:
         pod = a_pod(max_entry_bytes=self.LIMIT_BYTES)
         take = await pod.take()
         assert np.array_equal((await heard(take)).samples, speech_of("Hello."))
-        take.keep_encoded(AudioFormat.MP3, b"file")
+        take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
         await take.aclose()
         assert pod.memory.entries == 0
         assert (await pod.ask()).outcome == "miss"

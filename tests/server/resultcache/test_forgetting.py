@@ -21,7 +21,7 @@ async def test_what_was_kept_is_gone_in_every_form() -> None:
     pod = a_pod()
     take = await pod.take()
     await heard(take)
-    take.keep_encoded(AudioFormat.MP3, b"file")
+    take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
     await take.aclose()
     assert await pod.cache.erase(VOICE.digest) == 0
     assert pod.at_hand("Hello.", AudioFormat.MP3) is None
@@ -45,7 +45,7 @@ async def test_who_listens_hears_it_to_the_end_and_nothing_of_it_is_kept() -> No
     take = await pod.take()
     pod.cache.forget(VOICE.digest)
     assert np.array_equal((await heard(take)).samples, speech_of("Hello."))
-    take.keep_encoded(AudioFormat.MP3, b"file")
+    take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
     await take.aclose()
     assert pod.memory.entries == 0
     assert (await pod.ask()).outcome == "miss"
@@ -57,7 +57,7 @@ async def test_a_file_of_an_erased_hit_is_not_kept() -> None:
     await pod.ask()
     take = await pod.take()
     pod.cache.forget(VOICE.digest)
-    take.keep_encoded(AudioFormat.MP3, b"file")
+    take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
     await take.aclose()
     assert pod.memory.entries == 0
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from timbre_server.domain.speech import AudioFormat
-from timbre_server.ports import ResultName
+from timbre_server.ports import Blob, ResultName
 from timbre_server.resultcache.memory import ENTRY_BYTES, ResultMemory
 from timbre_server.resultcache.takes import KeptTake, Label
 
@@ -42,10 +42,19 @@ def take(number: int = 1, created_at: float = 1000.0, pcm: bytes = PCM) -> KeptT
 LABEL = take().label
 
 
+def put_file(memory: ResultMemory, file: bytes = b"file", *, digest: str = "voice") -> bool:
+    return memory.put_encoded(name("a", digest), LABEL, AudioFormat.MP3, file, audio_seconds=1.5)
+
+
+def found(memory: ResultMemory, audio_format: AudioFormat | None = None) -> tuple[Label, Blob] | None:
+    form = memory.get("a", audio_format)
+    return form and (form.label, form.content)
+
+
 def test_what_was_put_is_found_in_that_form_only() -> None:
     memory = a_memory()
     assert memory.put(name("a"), take())
-    assert memory.get("a") == (LABEL, PCM)
+    assert found(memory) == (LABEL, PCM)
     assert memory.get("a", AudioFormat.MP3) is None
     assert memory.get("b") is None
 
@@ -53,9 +62,9 @@ def test_what_was_put_is_found_in_that_form_only() -> None:
 def test_a_file_stands_beside_the_samples() -> None:
     memory = a_memory()
     memory.put(name("a"), take())
-    assert memory.put_encoded(name("a"), LABEL, AudioFormat.MP3, b"file")
-    assert memory.get("a", AudioFormat.MP3) == (LABEL, b"file")
-    assert memory.get("a") == (LABEL, PCM)
+    assert put_file(memory)
+    assert found(memory, AudioFormat.MP3) == (LABEL, b"file")
+    assert found(memory) == (LABEL, PCM)
     assert memory.entries == 1
     memory.check_integrity()
 
@@ -63,11 +72,11 @@ def test_a_file_stands_beside_the_samples() -> None:
 def test_the_form_that_nobody_asks_for_goes_and_the_other_stays() -> None:
     memory = a_memory(2)
     memory.put(name("a"), take())
-    memory.put_encoded(name("a"), LABEL, AudioFormat.MP3, b"file")
+    put_file(memory)
     memory.get("a", AudioFormat.MP3)
     memory.put(name("b"), take(2))
     assert memory.get("a") is None
-    assert memory.get("a", AudioFormat.MP3) == (LABEL, b"file")
+    assert found(memory, AudioFormat.MP3) == (LABEL, b"file")
     memory.check_integrity()
 
 
@@ -83,12 +92,12 @@ def test_what_is_asked_for_again_outlives_a_scan() -> None:
 def test_a_newer_take_replaces_the_older_one_with_all_its_forms() -> None:
     memory = a_memory()
     memory.put(name("a"), take(1))
-    memory.put_encoded(name("a"), LABEL, AudioFormat.MP3, b"old")
+    put_file(memory, b"old")
     assert memory.put(name("a"), take(2, created_at=1001.0))
     assert memory.get("a", AudioFormat.MP3) is None
-    found = memory.get("a")
-    assert found is not None
-    assert found[0].id == take(2).label.id
+    form = memory.get("a")
+    assert form is not None
+    assert form.label.id == take(2).label.id
     memory.check_integrity()
 
 
@@ -96,7 +105,7 @@ def test_an_older_take_that_comes_late_replaces_nothing() -> None:
     memory = a_memory()
     memory.put(name("a"), take(2, created_at=1001.0))
     assert not memory.put(name("a"), take(1))
-    assert not memory.put_encoded(name("a"), LABEL, AudioFormat.MP3, b"old")
+    assert not put_file(memory, b"old")
     assert memory.get("a", AudioFormat.MP3) is None
 
 
@@ -138,7 +147,7 @@ def test_the_list_of_ends_does_not_grow_with_what_went_before_its_time() -> None
 def test_erasing_a_recording_takes_all_its_speech_and_nobody_elses() -> None:
     memory = a_memory(8)
     memory.put(name("a", "one"), take(1))
-    memory.put_encoded(name("a", "one"), LABEL, AudioFormat.MP3, b"file")
+    put_file(memory, digest="one")
     memory.put(name("b", "one"), take(2))
     memory.put(name("c", "two"), take(3))
     assert memory.forget("one") == 2
@@ -192,17 +201,17 @@ class Whatever(RuleBasedStateMachine):
     @rule(key=KEYS, audio_format=FORMATS)
     def put_encoded(self, key: str, audio_format: AudioFormat | None) -> None:
         if audio_format is not None and key in self.newest:
-            self.memory.put_encoded(
-                name(key, "one" if key < "c" else "two"), self.newest[key], audio_format, self.newest[key].id.encode()
-            )
+            label = self.newest[key]
+            voice = name(key, "one" if key < "c" else "two")
+            self.memory.put_encoded(voice, label, audio_format, label.id.encode(), audio_seconds=1.5)
 
     @rule(key=KEYS, audio_format=FORMATS)
     def get(self, key: str, audio_format: AudioFormat | None) -> None:
-        found = self.memory.get(key, audio_format)
-        if found is not None:
-            assert found[0] == self.newest[key]
-            assert self.clock.now < found[0].created_at + TTL_SECONDS
-            assert audio_format is None or found[1] == found[0].id.encode()
+        form = self.memory.get(key, audio_format)
+        if form is not None:
+            assert form.label == self.newest[key]
+            assert self.clock.now < form.label.created_at + TTL_SECONDS
+            assert audio_format is None or form.content == form.label.id.encode()
 
     @rule(digest=st.sampled_from(["one", "two"]))
     def forget(self, digest: str) -> None:

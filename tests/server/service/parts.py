@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +14,9 @@ from timbre_server.batching import BatchingDispatcher
 from timbre_server.engine.speaker import SpeakerEncoder
 from timbre_server.engine.stub import StubEngine
 from timbre_server.engine.worker import ThreadEngineWorker
+from timbre_server.ports import EngineDescriptor
+from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory
+from timbre_server.service.cached_speech import CachedSpeechService
 from timbre_server.service.casting import Casting
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.demand import Demand
@@ -45,6 +48,12 @@ HIS_OTHER_TAKE = "librivox-male-other-take"
 HER_VOICE = "allison-female"
 
 
+def a_result_cache(descriptor: EngineDescriptor, clock: Callable[[], float]) -> ResultCache:
+    """Of a server that runs alone."""
+    memory = ResultMemory(capacity_bytes=16 << 20, ttl_seconds=24 * 3600, clock=clock)
+    return ResultCache(ResultKeys(descriptor), memory, None, max_entry_bytes=4 << 20, clock=clock)
+
+
 @dataclass
 class Parts:
     """The services, and what stands behind them."""
@@ -55,6 +64,8 @@ class Parts:
     features: TieredFeatureCache
     memory: Tier
     speech: SpeechService
+    cached: CachedSpeechService
+    results: ResultCache | None
     voices: VoiceService
     consents: ConsentService
     clock: list[float] = field(default_factory=lambda: [NOW])
@@ -70,6 +81,7 @@ async def built_parts(
     max_pending_seconds: float = 60.0,
     max_input_chars: int = 4096,
     max_stored_bytes: int = 64 << 20,
+    keeps_results: bool = False,
 ) -> AsyncIterator[Parts]:
     """The services, running."""
     worker = ThreadEngineWorker(engine)
@@ -92,7 +104,8 @@ async def built_parts(
         "random_source": lambda: f"{next(numbers):04x}",
     }
     consents = ConsentService(verifier=verifier(), require_consent=require_consent, **shared)
-    erasure = Erasure(store=store, features=features, fleet=fleet, clock=lambda: clock[0])
+    results = a_result_cache(engine.descriptor, lambda: clock[0]) if keeps_results else None
+    erasure = Erasure(store=store, features=features, results=results, fleet=fleet, clock=lambda: clock[0])
     voices = VoiceService(
         engine=engine,
         dispatcher=dispatcher,
@@ -106,11 +119,16 @@ async def built_parts(
     speech = SpeechService(
         engine=engine, dispatcher=dispatcher, casting=casting, max_input_chars=max_input_chars, demand=demand
     )
+    cached = CachedSpeechService(speech=speech, casting=casting, results=results)
     await worker.start()
     await dispatcher.start()
     try:
-        yield Parts(engine, dispatcher, store, features, memory, speech, voices, consents, clock, demanded)
+        yield Parts(
+            engine, dispatcher, store, features, memory, speech, cached, results, voices, consents, clock, demanded
+        )
     finally:
+        if results is not None:
+            await results.close()
         await dispatcher.stop()
         await features.close()
         await worker.stop()

@@ -17,7 +17,7 @@ TENANT = "default"
 async def test_a_receipt_says_what_went_and_who_confirmed_it(parts: Parts) -> None:
     voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
     receipt = await parts.voices.delete(TENANT, voice.id)
-    assert receipt == ErasureReceipt(voice, int(NOW), 0, Acknowledgements(acknowledged=("alone",)))
+    assert receipt == ErasureReceipt(voice, int(NOW), 0, 0, Acknowledgements(acknowledged=("alone",)))
     assert receipt.complete
 
 

@@ -1,0 +1,50 @@
+"""What do the headers of an answered speech request say?"""
+
+from __future__ import annotations
+
+from timbre_server.api.cache_control import entity_tag
+from timbre_server.ports import Take
+
+HeaderList = list[tuple[bytes, bytes]]
+
+REVALIDATED = (b"cache-control", b"private, no-cache")
+"""A client may keep its copy, and learns by its tag whether it still is the one that others hear."""
+
+UNTRACED = (b"cache-control", b"no-store")
+
+
+def tag_of(take: Take, form: str) -> bytes | None:
+    """The entity tag of a take in a form, as ``mp3``; None if nobody ever gets this take again."""
+    return entity_tag(take.id, form) if take.id else None
+
+
+def cache_headers(take: Take, tag: bytes | None) -> HeaderList:
+    """Where it comes from, and whether a copy of it may be kept."""
+    headers = [(b"x-cache", take.outcome.encode())]
+    if take.age_seconds is not None:
+        headers.append((b"age", b"%d" % take.age_seconds))
+    if tag is None:
+        headers.append(UNTRACED)
+    else:
+        headers += [(b"etag", tag), REVALIDATED]
+    return headers
+
+
+def speech_headers(take: Take, tag: bytes | None, content_type: str, *, encode_seconds: float) -> HeaderList:
+    """All but the length."""
+    timings = take.timings
+    durations = {
+        "queue": timings.row.queue_seconds,
+        "voice": timings.voice_seconds,
+        "synth": timings.row.synthesis_seconds,
+        "encode": encode_seconds,
+    }
+    server_timing = ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in durations.items())
+    headers = [
+        (b"content-type", content_type.encode()),
+        (b"server-timing", server_timing.encode()),
+        *cache_headers(take, tag),
+    ]
+    if take.voice_source:
+        headers.append((b"x-voice-cache", take.voice_source.encode()))
+    return headers

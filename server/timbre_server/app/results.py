@@ -1,0 +1,65 @@
+"""Where does this server keep finished speech?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from timbre_server.ports import EngineDescriptor, SharedResults
+from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory, SharedResultTier
+from timbre_server.settings import ResultCacheSettings
+from timbre_server.telemetry.log import get_logger
+from timbre_server.telemetry.metrics import Metrics
+from timbre_server.voicecache.container_memory import container_memory, host_budget_bytes
+
+_log = get_logger("results")
+
+HOST: Final = "host"
+"""The tier in this process' memory; the voice cache calls it so too."""
+
+
+@dataclass(frozen=True)
+class ResultPlaces:
+    """The cache of finished speech of one server, if it has one."""
+
+    cache: ResultCache | None = None
+    memory: ResultMemory | None = None
+
+    def start(self) -> None:
+        """Holds the budget in memory against the container's limit, now that the engine has taken its memory."""
+        if self.cache is None or self.memory is None:
+            return
+        budget = host_budget_bytes(self.memory.capacity_bytes, container_memory())
+        if budget < self.memory.capacity_bytes:
+            fields = {"wanted_bytes": self.memory.capacity_bytes, "capacity_bytes": budget}
+            _log.warning("the memory limit leaves less for finished speech than was set", extra={"fields": fields})
+            self.memory.shrink(budget)
+        self.cache.start()
+
+    async def stop(self) -> None:
+        """Publishes what was made, and ends what is being made.  Idempotent."""
+        if self.cache is not None:
+            await self.cache.close()
+
+    def report(self) -> Mapping[str, object]:
+        """What is held, for people."""
+        return {} if self.cache is None else {"results": self.cache.report()}
+
+
+def build_results(
+    descriptor: EngineDescriptor, shared: SharedResults | None, settings: ResultCacheSettings, metrics: Metrics
+) -> ResultPlaces:
+    """The cache as the settings want it, not started."""
+    if not settings.enabled:
+        return ResultPlaces()
+    memory = ResultMemory(capacity_bytes=settings.host_max_bytes, ttl_seconds=settings.ttl_seconds, clock=time.time)
+    metrics.watch_results(HOST, lambda: memory.held_bytes)
+    cache = ResultCache(
+        ResultKeys(descriptor, speed_tolerance_percent=settings.speed_tolerance_percent),
+        memory,
+        None if shared is None else SharedResultTier(shared, max_entry_bytes=settings.max_entry_bytes),
+        max_entry_bytes=settings.max_entry_bytes,
+    )
+    return ResultPlaces(cache, memory)

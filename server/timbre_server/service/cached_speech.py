@@ -1,0 +1,115 @@
+"""Speaking, unless it was said before: which requests may share their speech, and which leave no trace?"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+
+from timbre_server.domain.speech import AudioFormat
+from timbre_server.domain.text import heard_text
+from timbre_server.errors import NotKept
+from timbre_server.ports import Blob, CacheWish, Outcome, Results, Saying, Take
+from timbre_server.service.casting import Casting
+from timbre_server.service.speech import Speech, SpeechRequest, SpeechService
+
+
+class CachedSpeechService:
+    """The use case: speak.  What was said before costs no engine time and needs no place in the queue."""
+
+    def __init__(
+        self,
+        *,
+        speech: SpeechService,
+        casting: Casting,
+        results: Results | None,
+        waiting_budget: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Without ``results`` nothing is kept; ``waiting_budget`` as in ``SpeechService``."""
+        self._speech = speech
+        self._casting = casting
+        self._results = results
+        self._waiting_budget = waiting_budget
+
+    async def asked(self, request: SpeechRequest, wish: CacheWish) -> Asked:
+        """The request, its voice found and its parameters agreed to; nothing is done for it yet.
+
+        Raises:
+            RequestRejected, NotFound: the request is at fault.
+        """
+        agreed = self._speech.agree(request)
+        results = self._results if wish.keep else None
+        erasures = 0 if results is None else results.erasures  # before the registry is asked
+        with self._waiting_budget():
+            role = await self._casting.role(request.tenant, request.voice, request.reference)
+        make = partial(self._speech.speak_as, role, request, agreed)
+        # With a recording that came along nothing is kept: nobody could ask for the erasure of its speech.
+        if results is not None and role.identity is not None:
+            how = replace(agreed.parameters, speed=request.parameters.speed)
+            saying = Saying(request.tenant, role.identity, heard_text(request.text), how)
+            if results.may_keep(saying):
+                return Asked(make, wish, Places(results, saying, erasures))
+        return Asked(make, wish, None)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where speech may be kept, and as what."""
+
+    results: Results
+    saying: Saying
+    erasures: int
+    """``Results.erasures`` before the voice was found."""
+
+
+class Asked:
+    """A request that can be answered."""
+
+    def __init__(self, make: Callable[[], Awaitable[Speech]], wish: CacheWish, places: Places | None) -> None:
+        """Without ``places`` its speech leaves no trace."""
+        self._make = make
+        self._wish = wish
+        self._places = places
+
+    def at_hand(self, audio_format: AudioFormat) -> Take | None:
+        """As ``Results.at_hand``."""
+        places = self._places
+        return None if places is None else places.results.at_hand(places.saying, audio_format, self._wish)
+
+    async def take(self) -> Take:
+        """The speech, once it has begun; the caller closes it.
+
+        Raises:
+            NotKept: the request wants kept speech only, and there is none.
+            RequestRejected, NotFound: the request is at fault.
+            Overloaded: no room in the queue.
+            EngineError: the engine failed.
+        """
+        places = self._places
+        if places is not None:
+            return await places.results.obtain(places.saying, self._make, self._wish, erasures=places.erasures)
+        if self._wish.only_kept:
+            raise NotKept("speech like this is not kept, and `only-if-cached` asks for no other")
+        return Untraced(await self._make())
+
+
+class Untraced:
+    """``Take`` over speech that nobody else ever hears."""
+
+    def __init__(self, speech: Speech) -> None:
+        self.id = ""
+        self.outcome = Outcome.BYPASS
+        self.age_seconds: float | None = None
+        self.audio_seconds: float | None = None
+        self.sample_rate_hz = speech.sample_rate_hz
+        self.voice_source = speech.voice_source
+        self.timings = speech.timings
+        self.samples = speech.samples
+        self.aclose = speech.aclose
+
+    def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:  # noqa: ARG002 - the port's signature
+        return None
+
+    def keep_encoded(self, audio_format: AudioFormat, file: bytes, *, audio_seconds: float) -> None:
+        pass
