@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
 from timbre_contract.metrics import SERVER_METRICS
+from timbre_operator.voiceservice import build_crd
+from timbre_operator.voiceservice.reference import to_reference
 from timbre_server.settings import Settings, variables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +80,21 @@ def licences_page() -> str:
     return "\n".join([intro.rstrip(), "", "| package | version | licence |", "|---|---|---|", *rows]) + "\n"
 
 
+def voiceservice_page() -> str:
+    """``docs/voiceservice.md``: every field of the resource."""
+    intro = [
+        "# The VoiceService resource",
+        "",
+        _MADE,
+        "Source: `operator/timbre_operator/voiceservice/`. `kubectl explain voiceservice.spec` says the same; `examples/` shows",
+        "whole ones, and `timbre-operator render FILE` what becomes of one. What `status.conditions` say is in",
+        "[conditions.md](conditions.md).",
+    ]
+    return "\n".join(intro) + "\n" + to_reference(build_crd())
+
+
 PAGES = {
+    "docs/voiceservice.md": voiceservice_page,
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,
     "THIRD_PARTY_LICENSES.md": licences_page,
