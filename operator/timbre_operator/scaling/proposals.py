@@ -14,6 +14,7 @@ from typing import Final
 
 from timbre_contract import labels
 from timbre_operator.voiceservice import VoiceService
+from timbre_operator.voiceservice.measures import to_milli, to_quantity
 from timbre_operator.voiceservice.status import Proposal
 
 TOLERANCE: Final = Fraction(1, 10)
@@ -52,18 +53,7 @@ def asked(series: str, value: float, target: Fraction, replicas: int) -> Asked:
 
 def replicas_for(value: float, target: Fraction, replicas: int, tolerance: Fraction = TOLERANCE) -> int:
     """The number of pods for a total, read in thousandths."""
-    milli, target_milli = _milli(value), target * 1000
+    milli, target_milli = to_milli(value), target * 1000
     if replicas > 0 and abs(milli / (target_milli * replicas) - 1) <= tolerance:
         return replicas
     return ceil(milli / target_milli)
-
-
-def to_quantity(value: float) -> str:
-    """In thousandths where it must, as Kubernetes writes it: 1500m, 2, 0.  Rounded up, as its quantities are."""
-    milli = _milli(value)
-    return f"{milli}m" if milli % 1000 else str(milli // 1000)
-
-
-def _milli(value: float) -> int:
-    # A sum of floats that is a trillionth above a thousandth is that thousandth.
-    return ceil(round(value * 1000, 6))

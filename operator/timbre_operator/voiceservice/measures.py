@@ -49,6 +49,18 @@ def quantity(text: str) -> Fraction:
     return Fraction(number.rstrip(".")) * factor * (-1 if sign == "-" else 1)
 
 
+def to_milli(value: float) -> int:
+    """In thousandths, rounded up, as autoscalers read quantities."""
+    # A sum of floats that is a trillionth above a thousandth is that thousandth.
+    return ceil(round(value * 1000, 6))
+
+
+def to_quantity(value: float) -> str:
+    """In thousandths where it must, as Kubernetes writes it: 1500m, 2, 0."""
+    milli = to_milli(value)
+    return f"{milli}m" if milli % 1000 else str(milli // 1000)
+
+
 class _Measure(str):
     """A text of one grammar; the CRD states the same grammar as a rule."""
 

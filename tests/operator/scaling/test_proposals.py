@@ -12,7 +12,7 @@ from tests.operator.desired.children import inputs_of
 from tests.operator.manifests import a_service
 from timbre_contract import labels
 from timbre_operator.desired import build_autoscaler
-from timbre_operator.scaling.proposals import asked, replicas_for, targets_of, to_quantity
+from timbre_operator.scaling.proposals import asked, replicas_for, targets_of
 from timbre_operator.voiceservice.measures import quantity
 
 
@@ -34,18 +34,6 @@ def test_total_over_target_rounded_up_unless_that_is_nearly_what_there_is(
     value: float, target: str, replicas: int, wanted: int
 ) -> None:
     assert replicas_for(value, Fraction(target), replicas) == wanted
-
-
-@pytest.mark.parametrize(
-    ("value", "written"), [(0.0, "0"), (2.0, "2"), (1.5, "1500m"), (0.0004, "1m"), (0.1 + 0.2, "300m"), (16.0, "16")]
-)
-def test_values_are_written_in_thousandths(value: float, written: str) -> None:
-    assert to_quantity(value) == written
-
-
-@given(st.floats(0.0, 1e6))
-def test_a_quantity_is_the_value_rounded_up_to_a_thousandth(value: float) -> None:
-    assert -1e-6 <= float(quantity(to_quantity(value))) - value <= 0.001
 
 
 @given(st.floats(0.0, 1e4), st.integers(1, 100))

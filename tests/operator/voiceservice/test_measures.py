@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 from pydantic_core import PydanticCustomError
 
-from timbre_operator.voiceservice.measures import Duration, Percent, Size, quantity
+from timbre_operator.voiceservice.measures import Duration, Percent, Size, quantity, to_quantity
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,15 @@ def test_a_quantity_may_have_an_exponent_or_a_sign(text: str, value: Fraction) -
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no quantity"):
         quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(0.0, "0"), (2.0, "2"), (1.5, "1500m"), (0.0004, "1m"), (0.1 + 0.2, "300m"), (16.0, "16")]
+)
+def test_values_are_written_in_thousandths(value: float, written: str) -> None:
+    assert to_quantity(value) == written
+
+
+@given(st.floats(0.0, 1e6))
+def test_a_quantity_is_the_value_rounded_up_to_a_thousandth(value: float) -> None:
+    assert -1e-6 <= float(quantity(to_quantity(value))) - value <= 0.001
