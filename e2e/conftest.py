@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from e2e.installation import HOME, Installation
 from e2e.kubectl import Kubectl, explain
 from e2e.local_cluster import LocalCluster
 
@@ -90,12 +92,24 @@ def kubectl(cluster: LocalCluster) -> Kubectl:
     return Kubectl(cluster.folder)
 
 
+@pytest.fixture(scope="session")
+def timbre(kubectl: Kubectl, images: Mapping[str, str]) -> Installation:
+    """The operator, installed by its chart in a namespace that takes restricted pods only."""
+    make_namespace(kubectl, HOME)
+    installation = Installation(kubectl.within(HOME), ROOT / "charts" / "timbre", images)
+    installation.install()
+    return installation
+
+
+def make_namespace(kubectl: Kubectl, name: str) -> None:
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+
+
 @pytest.fixture
 def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
     """kubectl in a namespace of this test's own, which takes restricted pods only."""
-    name = f"e2e-{request.node.name.removeprefix('test_').replace('_', '-')[:40].strip('-')}-{os.urandom(2).hex()}"
-    labels = {"kubernetes.io/metadata.name": name, **RESTRICTED}
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    name = f"e2e-{re.sub('[^a-z0-9]+', '-', request.node.name.removeprefix('test_'))[:40].strip('-')}-{os.urandom(2).hex()}"
+    make_namespace(kubectl, name)
     inside = kubectl.within(name)
     yield inside
     if request.node.stash.get(FAILED, False):

@@ -1,0 +1,89 @@
+"""What did a service do under load, as its clients saw it?"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from e2e.kubectl import Kubectl, eventually
+from e2e.pods import pod
+
+SPEECH: Final = "/v1/audio/speech"
+_SCRIPT: Final = Path(__file__).with_name("in_pod_load.py")
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests for one URL."""
+
+    url: str
+    bodies: Sequence[Mapping[str, Any]]
+    rate: float
+    """Requests a second."""
+    kept: bool = False
+    """Whether connections are used again; without it every request may reach another pod."""
+    seconds: float = 600.0
+    """At most."""
+
+
+@dataclass
+class Answers:
+    """Filled when the load has ended."""
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """Everything but 200."""
+        return [record for record in self.records if record.get("status") != 200]
+
+    def hit_rate(self, since: float = 0.0, until: float = float("inf")) -> float:
+        """Of the answers that needed a voice, the share whose voice needed no extraction; moments of the load's clock."""
+        found = [r["voice"] for r in self.records if r.get("voice") and since <= r["at"] < until]
+        return sum(where != "extracted" for where in found) / len(found) if found else 1.0
+
+    def seconds_at(self, percent: float) -> float:
+        """A percentile of how long the good ones took."""
+        taken = sorted(record["seconds"] for record in self.records if record.get("status") == 200)
+        return float(taken[min(len(taken) - 1, int(len(taken) * percent / 100))])
+
+
+@contextlib.contextmanager
+def under_load(kubectl: Kubectl, images: Mapping[str, str], load: Load, name: str = "load") -> Iterator[Answers]:
+    """Runs while the block runs; the answers are there after it.
+
+    A pod of its own keeps asking, so that it does not end with a connection to the API server.
+    """
+    kubectl.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name},
+            "data": {"load.py": _SCRIPT.read_text("utf-8"), "load.json": json.dumps(vars(load))},
+        },
+        pod(
+            name,
+            images["operator"],
+            ["sh", "-c", 'exec python3 /load/load.py "$(cat /load/load.json)"'],
+            mounts=[{"name": "load", "mountPath": "/load", "readOnly": True}],
+            volumes=[{"name": "load", "configMap": {"name": name}}],
+            terminationGracePeriodSeconds=90,
+        ),
+    )
+    eventually(lambda: "begun" in kubectl("logs", name), seconds=60, what="the load's begin")
+    answers = Answers()
+    yield answers
+    kubectl.python(name, "import os, signal; os.kill(1, signal.SIGTERM)")
+    ended = eventually(
+        lambda: kubectl.json("get", "pod", name)["status"],
+        lambda status: status["phase"] in {"Succeeded", "Failed"},
+        seconds=90,
+    )
+    printed = kubectl("logs", name)
+    assert ended["phase"] == "Succeeded", printed
+    answers.records = json.loads(printed.splitlines()[-1])
+    kubectl("delete", "pod", name, "--wait=false")
