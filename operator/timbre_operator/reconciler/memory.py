@@ -59,6 +59,18 @@ class Refusals:
         return min((max(0.0, refused.not_before - now) for refused in self._refused.values()), default=None)
 
 
+@dataclass(frozen=True)
+class Warnings:
+    """Of the API about what does not serve."""
+
+    events: tuple[Manifest, ...] = ()
+    """Newest first."""
+    about: frozenset[str] = frozenset()
+    """Uids that were asked about."""
+    asked: float = float("-inf")
+    good_for_seconds: float = 0.0
+
+
 @dataclass
 class Memory:
     """Of one VoiceService."""
@@ -69,9 +81,7 @@ class Memory:
     """Of what comes before and after the plan: passwords, the volume, the status."""
     made: set[Key] = field(default_factory=set)
     """Children that were there, so that one that is missing was removed by somebody else."""
-    warnings: tuple[Manifest, ...] = ()
-    """Of the API about its pods, when it was asked last."""
-    warnings_asked: float = float("-inf")
+    warnings: Warnings = Warnings()
     redis_target: RedisTarget | RedisFacts | None = None
     """How its Redis is reached; facts where a Secret is missing."""
     redis: RedisFacts | None = None

@@ -63,7 +63,7 @@ def observed_of(
         service=service,
         found=(*children, *world.live.claims(key), *outcome.strangers),
         pods=world.live.pods(key),
-        events=memory.warnings,
+        events=memory.warnings.events,
         kinds=world.surroundings.kinds,
         metrics_api=world.surroundings.metrics_api,
         redis=target if isinstance(target, RedisFacts) else memory.redis,

@@ -14,10 +14,12 @@ from timbre_operator.kinds import EVENT
 from timbre_operator.observed import Manifest
 from timbre_operator.ports import Cluster, ServiceKey
 from timbre_operator.reconciler.live import Live
-from timbre_operator.reconciler.memory import Memory
+from timbre_operator.reconciler.memory import Memory, Warnings
 
 LOOK_SECONDS: Final = 10.0
-"""How long an answer is good for, and after which time it is asked again while something does not serve."""
+"""How long an answer is good for at first, and after which time it is asked again while something does not serve."""
+_LONGEST_SECONDS: Final = 60.0
+"""The same once it has been so for long: a hundred services without a node cost a few requests a second."""
 _MOST: Final = 5
 """Objects about which is asked at once: of many pods that do not start the first ones say why."""
 
@@ -29,13 +31,22 @@ async def explain(
 ) -> float | None:
     """Brings ``memory.warnings`` up to date; after how many seconds it is worth looking again, None while all serve."""
     unclear = list(_unclear(live.pods(key), live.children(key), live.claims(key)))[:_MOST]
+    warnings = memory.warnings
     if not unclear:
-        memory.warnings = ()
+        memory.warnings = Warnings()
         return None
-    left = memory.warnings_asked + LOOK_SECONDS - clock()
+    about = frozenset(manifest["metadata"]["uid"] for manifest in unclear)
+    good_for = warnings.good_for_seconds if about == warnings.about else LOOK_SECONDS
+    left = warnings.asked + good_for - clock()
     if left > 0:
         return left
-    memory.warnings_asked = clock()
+    found = await _read(key, cluster, unclear)
+    good_for = min(2 * good_for, _LONGEST_SECONDS) if about == warnings.about else LOOK_SECONDS
+    memory.warnings = Warnings(found, about, clock(), good_for)
+    return good_for
+
+
+async def _read(key: ServiceKey, cluster: Cluster, unclear: Iterable[Manifest]) -> tuple[Manifest, ...]:
     found: list[Manifest] = []
     for manifest in unclear:
         try:
@@ -43,8 +54,7 @@ async def explain(
         except ClusterError as error:
             logger.warning("events could not be read", extra={"fields": {"error": str(error)}})
             break
-    memory.warnings = tuple(sorted(found, key=_moment, reverse=True))
-    return LOOK_SECONDS
+    return tuple(sorted(found, key=_moment, reverse=True))
 
 
 def _unclear(pods: Iterable[Manifest], children: Iterable[Manifest], claims: Iterable[Manifest]) -> Iterator[Manifest]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from tests.operator.reconciler.scene import Scene, a_scene
@@ -74,6 +75,36 @@ async def test_news_do_not_ask_again_before_the_answer_is_old() -> None:
     assert scene.cluster.calls["find Event"] == before + 1
     scene.wait(LOOK_SECONDS)
     await scene.turn()
+    assert scene.cluster.calls["find Event"] == before + 2
+
+
+async def test_what_stays_unclear_is_asked_about_less_and_less_often() -> None:
+    scene = await _with_redis_serving()
+    scene.wait(60)
+    scene.cluster.add(_pod("a", ready=False))
+    asked = []
+    for _ in range(60):
+        before = scene.cluster.calls["find Event"]
+        await scene.turn()
+        if scene.cluster.calls["find Event"] > before:
+            asked.append(scene.seconds)
+        scene.wait(5)
+    waits = [after - before for before, after in pairwise(asked)]
+    assert waits[:5] == [10, 20, 40, 60, 60]
+
+
+async def test_another_pod_is_asked_about_soon() -> None:
+    scene = await _with_redis_serving()
+    scene.wait(60)
+    scene.cluster.add(_pod("a", ready=False))
+    for _ in range(20):
+        await scene.turn()
+        scene.wait(10)
+    before = scene.cluster.calls["find Event"]
+    scene.cluster.add(_pod("b", ready=False))
+    for _ in range(int(LOOK_SECONDS)):
+        await scene.turn()
+        scene.wait(1)
     assert scene.cluster.calls["find Event"] == before + 2
 
 
