@@ -60,6 +60,9 @@ REFUSALS: dict[str, Refusal] = {
         "40 digits of a commit", engine={"name": "pocket-tts", "model": {"id": "kyutai/x", "revision": "main"}}
     ),
     "model at a relative path": _spec("from the root on", engine={"name": "pocket-tts", "model": {"path": "models"}}),
+    "speech that is kept for no time": _spec("ttl of 1s or more", resultCache={"ttl": "500ms"}),
+    "speech of which none fits": _spec("maxEntryBytes of 64Ki or more", resultCache={"maxEntryBytes": "1Ki"}),
+    "any speed for any other": _spec("speedTolerancePercent", resultCache={"speedTolerancePercent": 51}, rule=False),
     "voice without a recording": _spec("write one of secretRef, configMapRef and path", voices=_voices(recording={})),
     "voice with two recordings": _spec(
         "write one of secretRef, configMapRef and path",
@@ -137,6 +140,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "TLS with the certificates of the system": {"spec": {"redis": {"external": {"address": "a:1", "tls": {}}}}},
     "model in the options": {"spec": {"engine": {"name": "pocket-tts", "options": {"path": "/m", "x": 1.5}}}},
     "quantities as numbers and as texts": {"spec": {"resources": {"limits": {"nvidia.com/gpu": 1, "memory": "1.5Gi"}}}},
+    "finished speech for a second": {"spec": {"resultCache": {"ttl": "1s", "maxEntryBytes": "64Ki"}}},
+    "no finished speech in memory": {"spec": {"resultCache": {"host": {"maxBytes": "0"}}}},
     "voices from everywhere": {
         "spec": {
             "voices": [

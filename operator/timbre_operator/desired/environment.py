@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from math import ceil
 from typing import Any, Final
 
 from timbre_contract import api, labels
@@ -25,6 +26,11 @@ _FIELDS: Final[dict[str, Callable[[Spec], Any]]] = {
     "TIMBRE_VOICE_CACHE__WARMUP_VOICES": lambda spec: spec.voice_cache.warmup.voices,
     "TIMBRE_VOICE_CACHE__WARMUP_DEADLINE_SECONDS": lambda spec: spec.voice_cache.warmup.deadline.seconds,
     "TIMBRE_VOICE_CACHE__TARGET_HIT_RATE_PERCENT": lambda spec: spec.autoscaling.targets.hit_rate_percent,
+    "TIMBRE_RESULT_CACHE__ENABLED": lambda spec: str(spec.result_cache.enabled).lower(),
+    "TIMBRE_RESULT_CACHE__TTL_SECONDS": lambda spec: ceil(spec.result_cache.ttl.seconds),
+    "TIMBRE_RESULT_CACHE__MAX_ENTRY_BYTES": lambda spec: spec.result_cache.max_entry_bytes.bytes,
+    "TIMBRE_RESULT_CACHE__HOST_MAX_BYTES": lambda spec: spec.result_cache.host.max_bytes.bytes,
+    "TIMBRE_RESULT_CACHE__SPEED_TOLERANCE_PERCENT": lambda spec: spec.result_cache.speed_tolerance_percent,
     "TIMBRE_DRAIN__ACCEPT_SECONDS": lambda spec: spec.drain.accept.seconds,
     "TIMBRE_DRAIN__TIMEOUT_SECONDS": lambda spec: spec.drain.timeout.seconds,
 }

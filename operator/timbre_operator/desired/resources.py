@@ -47,7 +47,9 @@ def build_resources(service: VoiceService) -> Manifest:
 def needed_bytes(service: VoiceService) -> int:
     """Memory that the server needs when its caches are full."""
     fixed = (_ENGINE_MIB[service.spec.engine.name] + _UPLOADS_MIB) * MIB
-    return fixed + service.spec.voice_cache.host.max_bytes.bytes
+    results = service.spec.result_cache
+    speech = results.host.max_bytes.bytes if results.enabled else 0
+    return fixed + service.spec.voice_cache.host.max_bytes.bytes + speech
 
 
 def tolerations(service: VoiceService) -> list[Manifest]:

@@ -55,8 +55,8 @@ def server_component(observed: Observed, now: datetime) -> Component:
         now=now,
         image_field="spec.image",
         memory_cure=(
-            "raise spec.resources.limits.memory, or lower spec.voiceCache.host.maxBytes"
-            f" (now {spec.voice_cache.host.max_bytes})"
+            f"raise spec.resources.limits.memory, or lower spec.voiceCache.host.maxBytes (now {spec.voice_cache.host.max_bytes})"
+            f" or spec.resultCache.host.maxBytes (now {spec.result_cache.host.max_bytes})"
         ),
         start_cure=f"raise spec.rollout.startBudget (now {spec.rollout.start_budget}), or see what it waits for",
         gpu_cure="" if replacing else ", or write spec.rollout.strategy: Replace, so that an old pod leaves first",

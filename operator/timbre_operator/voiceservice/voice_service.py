@@ -16,7 +16,7 @@ from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text, extra
 from timbre_operator.voiceservice.names import RESERVED_ENDINGS
 from timbre_operator.voiceservice.redis import ManagedRedis, Redis
 from timbre_operator.voiceservice.scaling import Autoscaling
-from timbre_operator.voiceservice.serving import Batching, Drain, Engine, Resources, Rollout, VoiceCache
+from timbre_operator.voiceservice.serving import Batching, Drain, Engine, Resources, ResultCache, Rollout, VoiceCache
 from timbre_operator.voiceservice.status import Status
 from timbre_operator.voiceservice.voices import MAX_VOICES, DeclaredVoice
 
@@ -69,6 +69,8 @@ class Spec(Model):
     """How requests share the engine."""
     voice_cache: VoiceCache = VoiceCache()
     """How many voices stay ready to speak."""
+    result_cache: ResultCache = ResultCache()
+    """How long finished speech is kept."""
     voices: (
         Annotated[
             tuple[DeclaredVoice, ...],

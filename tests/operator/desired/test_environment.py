@@ -33,6 +33,13 @@ def test_fields_arrive_in_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
                 "host": {"maxBytes": "2Gi"},
                 "warmup": {"voices": 7, "deadline": "1m30s"},
             },
+            resultCache={
+                "enabled": False,
+                "ttl": "1500ms",
+                "maxEntryBytes": "1Mi",
+                "speedTolerancePercent": 5,
+                "host": {"maxBytes": "128Mi"},
+            },
             drain={"accept": "500ms", "timeout": "10m"},
             autoscaling={"targets": {"hitRatePercent": 91}},
         ),
@@ -44,6 +51,9 @@ def test_fields_arrive_in_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (cache.device_min_bytes, cache.device_max_bytes, cache.device_keep_free_percent) == (1 << 20, 3 << 30, 30)
     assert (cache.host_max_bytes, cache.warmup_voices, cache.warmup_deadline_seconds) == (2 << 30, 7, 90)
     assert cache.target_hit_rate_percent == 91
+    results = settings.result_cache
+    assert (results.enabled, results.ttl_seconds, results.speed_tolerance_percent) == (False, 2, 5)
+    assert (results.max_entry_bytes, results.host_max_bytes) == (1 << 20, 128 << 20)
     assert (settings.drain.accept_seconds, settings.drain.timeout_seconds) == (0.5, 600)
     assert (settings.scope, settings.pod) == ("studio.narrator", "narrator-5d4f-abcde")
     assert (settings.http.host, settings.http.port, settings.http.admin_port) == ("0.0.0.0", 8000, 9000)

@@ -11,14 +11,19 @@ def _resources(service: AService) -> dict[str, object]:
     return resources
 
 
-def test_memory_is_the_engine_the_uploads_and_the_cache() -> None:
+def test_memory_is_the_engine_the_uploads_and_the_caches() -> None:
     service = a_service().with_spec(voiceCache={"host": {"maxBytes": "3Gi"}})
+    assert _resources(service) == {"requests": {"cpu": "500m", "memory": f"{512 + 128 + 3072 + 64}Mi"}}
+
+
+def test_finished_speech_that_is_not_kept_takes_no_memory() -> None:
+    service = a_service().with_spec(resultCache={"enabled": False}, voiceCache={"host": {"maxBytes": "3Gi"}})
     assert _resources(service) == {"requests": {"cpu": "500m", "memory": f"{512 + 128 + 3072}Mi"}}
 
 
 def test_a_byte_more_is_a_mebibyte_more() -> None:
     service = a_service().with_spec(engine={"name": "stub"}, voiceCache={"host": {"maxBytes": "1"}})
-    assert _resources(service) == {"requests": {"cpu": "500m", "memory": "257Mi"}}
+    assert _resources(service) == {"requests": {"cpu": "500m", "memory": "321Mi"}}
 
 
 def test_what_is_written_wins() -> None:

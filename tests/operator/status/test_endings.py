@@ -23,7 +23,8 @@ def test_a_pod_that_took_too_much_memory_names_the_budgets() -> None:
     assert ready.reason == "OOMKilled"
     assert ready.message == (
         "pod narrator-7d9c5b8f6d-x2x4p on node node-7: server was killed because of its limit of 2Gi; raise"
-        " spec.resources.limits.memory, or lower spec.voiceCache.host.maxBytes (now 1Gi)"
+        " spec.resources.limits.memory, or lower spec.voiceCache.host.maxBytes (now 1Gi) or"
+        " spec.resultCache.host.maxBytes (now 64Mi)"
     )
 
 
