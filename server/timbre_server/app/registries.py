@@ -16,8 +16,8 @@ from timbre_server.store.features import WHISPER, RedisSharedFeatures
 from timbre_server.store.heat import RedisHeat
 from timbre_server.store.link import RedisLink
 from timbre_server.store.registry import RedisRegistry
+from timbre_server.store.results import RETAKE, RedisSharedResults
 from timbre_server.store.results import WHISPER as RESULT_WHISPER
-from timbre_server.store.results import RedisSharedResults
 from timbre_server.telemetry.metrics import Metrics
 
 
@@ -38,6 +38,10 @@ class Registry(Protocol):
     @property
     def results(self) -> SharedResults | None:
         """None for a server that runs alone."""
+        ...
+
+    def on_retake(self, listener: Callable[[str], None]) -> None:
+        """Calls ``listener`` with the key of speech of which a pod has published a new take.  It may be lost."""
         ...
 
     @property
@@ -83,6 +87,9 @@ class LoneRegistry:
         self.heat: Heat | None = None
         self.request_budget: Callable[[], AbstractContextManager[object]] = nullcontext
 
+    def on_retake(self, listener: Callable[[str], None]) -> None:
+        pass
+
     async def start(self) -> None:
         pass
 
@@ -112,7 +119,8 @@ class SharedRegistry:
         self._registry.on_whisper(WHISPER, features.heard)
         kept = settings.result_cache
         results = RedisSharedResults(self._link, keys, ttl_seconds=kept.ttl_seconds, lease_seconds=kept.lease_seconds)
-        self._registry.on_whisper(RESULT_WHISPER, results.heard)
+        for word in (RESULT_WHISPER, RETAKE):
+            self._registry.on_whisper(word, results.heard)
         self._heat = RedisHeat(self._link, keys, half_life_seconds=cache.heat_half_life_seconds)
         self.store: VoiceStore = self._registry.store
         self.fleet: Fleet = self._registry.fleet
@@ -121,6 +129,9 @@ class SharedRegistry:
         self.heat: Heat | None = self._heat
         self.request_budget: Callable[[], AbstractContextManager[object]] = self._link.request_budget
         metrics.watch_breaker(lambda: self._link.breaker_open)
+
+    def on_retake(self, listener: Callable[[str], None]) -> None:
+        self._registry.on_whisper(RETAKE, listener)
 
     async def start(self) -> None:
         await self._link.start()

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from timbre_server.ports import EngineDescriptor, SharedResults
+from timbre_server.app.registries import Registry
+from timbre_server.ports import EngineDescriptor
 from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory, SharedResultTier
 from timbre_server.settings import ResultCacheSettings
 from timbre_server.telemetry.log import get_logger
@@ -49,7 +50,7 @@ class ResultPlaces:
 
 
 def build_results(
-    descriptor: EngineDescriptor, shared: SharedResults | None, settings: ResultCacheSettings, metrics: Metrics
+    descriptor: EngineDescriptor, registry: Registry, settings: ResultCacheSettings, metrics: Metrics
 ) -> ResultPlaces:
     """The cache as the settings want it, not started."""
     if not settings.enabled:
@@ -59,7 +60,10 @@ def build_results(
     cache = ResultCache(
         ResultKeys(descriptor, speed_tolerance_percent=settings.speed_tolerance_percent),
         memory,
-        None if shared is None else SharedResultTier(shared, max_entry_bytes=settings.max_entry_bytes),
+        None
+        if registry.results is None
+        else SharedResultTier(registry.results, max_entry_bytes=settings.max_entry_bytes),
         max_entry_bytes=settings.max_entry_bytes,
     )
+    registry.on_retake(cache.replaced)
     return ResultPlaces(cache, memory)

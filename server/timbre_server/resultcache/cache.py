@@ -108,6 +108,10 @@ class ResultCache:
         await self._flights.erased_over(digest)
         await self._audience.gone(digest)
 
+    def replaced(self, key: str) -> None:
+        """There is a new take where pods share them: the next request here gets it from there."""
+        self._memory.drop(key)
+
     def report(self) -> Mapping[str, object]:
         """What is held, for people."""
         memory = self._memory

@@ -101,6 +101,11 @@ class ResultMemory:
         """Keeps a file of a take, which itself may have gone."""
         return self._put(name, label, Form(audio_format, file, audio_seconds))
 
+    def drop(self, key: str) -> None:
+        """Removes one take."""
+        if entry := self._entries.get(key):
+            self._drop(entry)
+
     def forget(self, digest: str) -> int:
         """Removes all speech of a recording; how many takes."""
         keys = list(self._keys_by_digest.get(digest, ()))

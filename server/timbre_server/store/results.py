@@ -25,6 +25,9 @@ from timbre_server.store.news import News
 WHISPER: Final = "result"
 """First word of what is whispered when a claim was resolved; the key follows."""
 
+RETAKE: Final = "retake"
+"""The same when a new take has replaced the old one, of which pods may have copies."""
+
 ERASED_AT_ONCE: Final = 500
 """Results that are erased by one pipeline: freeing so many strings of 150 KB takes Redis about a millisecond (``UNLINK``)."""
 
@@ -80,7 +83,7 @@ class RedisSharedResults:
 
     async def publish(self, name: ResultName, blob: bytes, token: str | None) -> bool:
         await self._index(name)
-        arguments = (token or "", self._ttl_seconds, blob, *self._whisper(name))
+        arguments = (token or "", self._ttl_seconds, blob, *self._whisper(name, WHISPER if token else RETAKE))
         with _full_is_away():
             return bool(await self._link.write(lambda client: _PUBLISH.run(client, self._pair(name), *arguments)))
 
@@ -130,8 +133,8 @@ class RedisSharedResults:
     def _pair(self, name: ResultName) -> list[str]:
         return [self._keys.result(name.key), self._keys.result_lease(name.key)]
 
-    def _whisper(self, name: ResultName) -> tuple[str, str]:
-        return self._keys.whisper(), f"{WHISPER} {name.key}"
+    def _whisper(self, name: ResultName, word: str = WHISPER) -> tuple[str, str]:
+        return self._keys.whisper(), f"{word} {name.key}"
 
 
 async def _removed(index: str, keys: list[bytes], client: Client) -> None:

@@ -217,6 +217,21 @@ async def test_a_new_take_is_the_one_that_other_pods_find() -> None:
 
 
 @in_virtual_time
+async def test_a_pod_that_hears_of_a_new_take_drops_its_copy_of_the_old_one() -> None:
+    world = World()
+    one, other = two_pods(world)
+    await one.ask()
+    await published(world)
+    await other.ask()
+    before = world.blobs[NAME]
+    new = await one.ask(wish=CacheWish(reuse=False))
+    await world.until(lambda: world.blobs[NAME] is not before)
+    other.cache.replaced(NAME.key)
+    other.cache.replaced("f" * 64)
+    assert (await other.ask()).id == new.id
+
+
+@in_virtual_time
 async def test_only_kept_speech_is_looked_for_at_the_other_pods_too_and_not_waited_for() -> None:
     world = World()
     one, other = two_pods(world)

@@ -125,9 +125,9 @@ async def test_a_lease_that_never_ends_is_none(make: Make, link: RedisLink, keys
     assert await found(make()) == b"speech"
 
 
-@pytest.mark.parametrize("resolution", ["publish", "replace", "abandon"])
+@pytest.mark.parametrize(("resolution", "word"), [("publish", "result"), ("replace", "retake"), ("abandon", "result")])
 async def test_every_end_of_a_claim_is_whispered(
-    make: Make, link: RedisLink, keys: ServiceKeys, resolution: str
+    make: Make, link: RedisLink, keys: ServiceKeys, resolution: str, word: str
 ) -> None:
     shared = make()
     token = await token_of(shared)
@@ -142,7 +142,7 @@ async def test_every_end_of_a_claim_is_whispered(
         heard = None
         while heard is None:
             heard = await whispers.get_message(timeout=5)
-        assert heard["data"] == f"result {NAME.key}".encode()
+        assert heard["data"] == f"{word} {NAME.key}".encode()
     await listener.aclose()
 
 
