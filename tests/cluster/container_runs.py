@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, Self
 
-from aiohttp import web
-
 from tests.cluster.control_plane import dying_with_us
 from tests.cluster.pod_programs import Program
 from timbre_contract import api
@@ -98,36 +96,46 @@ class IdleRun:
 class LightRun(IdleRun):
     """A server's pod that speaks nothing: its admin port answers what a test says, at once, in the test's process."""
 
-    address: str = ""
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Status and body by path; whoever changes them changes what is answered from now on."""
-    _runner: web.AppRunner | None = None
+    _listeners: list[asyncio.Server] = field(default_factory=list)
+    _connections: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @classmethod
     async def begin(cls, address: str) -> Self:
         """Ready, without load, with nothing in its cache."""
-        run = cls(address=address)
+        run = cls()
         run.answers |= {api.LIVE_PATH: (200, ""), api.READY_PATH: (200, ""), api.CACHE_PATH: (200, '{"hottest": []}')}
         run.report({})
-        application = web.Application()
-        application.router.add_get("/{path:.*}", run._answer)
-        run._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
-        await run._runner.setup()
         for port in (api.ADMIN_PORT, api.API_PORT):
-            await web.TCPSite(run._runner, address, port).start()
+            run._listeners.append(await asyncio.start_server(run._answer, address, port))
         return run
 
     def report(self, series: Mapping[str, float]) -> None:
         """What ``/metrics`` says: values by series, as ``timbre_pending_requests`` or ``x_total{kind="y"}``."""
         self.answers[api.METRICS_PATH] = (200, "".join(f"{name} {value}\n" for name, value in series.items()))
 
-    async def wait(self) -> int:
-        code = await super().wait()
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
-        return code
+    def _finish(self, code: int) -> None:
+        super()._finish(code)
+        for listener in self._listeners:
+            listener.close()
+        for connection in self._connections:
+            connection.transport.abort()
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        status, body = self.answers.get(request.path, (404, ""))
-        return web.Response(status=status, text=body)
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request, one answer; bodies of requests are not read."""
+        self._connections.add(writer)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                head = b"" if self._end.done() else await reader.readuntil(b"\r\n\r\n")
+                status, body = self.answers.get(head.split(b" ")[1].decode() if head else "", (404, ""))
+                content = body.encode()
+                writer.write(
+                    f"HTTP/1.1 {status} Said\r\nContent-Type: text/plain\r\nContent-Length: {len(content)}\r\n"
+                    "Connection: close\r\n\r\n".encode()
+                    + content
+                )
+                await writer.drain()
+        finally:
+            self._connections.discard(writer)
+            writer.close()

@@ -66,6 +66,8 @@ class ServiceProxy:
             task = asyncio.get_running_loop().create_task(self._connect(name, port, reader, writer))
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
+            # A client of a Service without pods is refused; here it is cut off at once.
+            task.add_done_callback(lambda _: writer.transport.abort())
 
         return accept
 
@@ -74,19 +76,15 @@ class ServiceProxy:
     ) -> None:
         service = self._services.get(name)
         endpoints = list(endpoints_of(service, self._pods(), port)) if service else []
-        try:
-            if not endpoints:
-                return
-            address = endpoints[next(self._turn) % len(endpoints)]
-            with contextlib.suppress(OSError):
-                pod_reader, pod_writer = await asyncio.open_connection(*address)
-                try:
-                    await asyncio.gather(_pass_on(reader, pod_writer), _pass_on(pod_reader, writer))
-                finally:
-                    pod_writer.transport.abort()
-        finally:
-            # A client of a Service without pods is refused; here it is cut off at once.
-            writer.transport.abort()
+        if not endpoints:
+            return
+        address = endpoints[next(self._turn) % len(endpoints)]
+        with contextlib.suppress(OSError):
+            pod_reader, pod_writer = await asyncio.open_connection(*address)
+            try:
+                await asyncio.gather(_pass_on(reader, pod_writer), _pass_on(pod_reader, writer))
+            finally:
+                pod_writer.transport.abort()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
