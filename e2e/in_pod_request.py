@@ -1,30 +1,39 @@
-"""What does one request from inside the cluster get?  Arguments: URL and JSON body (null for GET); prints JSON.
+"""What does one request from inside the cluster get?  Runs in a pod that has aiohttp; prints JSON.
 
-Runs in pods, where nothing but the standard library is sure.
+The argument is JSON: method, url, and body (sent as JSON) or recording (a file of /recordings) with fields.
 """
 
+import asyncio
+import hashlib
 import json
 import sys
-import urllib.error
-import urllib.request
+from pathlib import Path
+from typing import Any
 
-url, body = sys.argv[1], json.loads(sys.argv[2])
-request = urllib.request.Request(url, headers={"Content-Type": "application/json"})
-if body is not None:
-    request.data = json.dumps(body).encode()
-try:
-    answer = urllib.request.urlopen(request, timeout=30)
-except urllib.error.HTTPError as error:
-    answer = error
-content = answer.read()
-is_json = "json" in answer.headers.get("Content-Type", "")
-print(
-    json.dumps(
-        {
+import aiohttp
+
+
+async def answered(
+    method: str, url: str, body: Any = None, recording: str = "", fields: dict[str, str] | None = None
+) -> dict[str, Any]:
+    form = None
+    if recording:
+        form = aiohttp.FormData(fields or {})
+        content = Path("/recordings", recording).read_bytes()  # noqa: ASYNC240 - nothing else waits here
+        form.add_field("audio_sample", content, filename=recording)
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.request(method, url, json=body, data=form, headers={"Cache-Control": "no-store"}) as answer,
+    ):
+        content = await answer.read()
+        return {
             "status": answer.status,
             "headers": {name.lower(): value for name, value in answer.headers.items()},
             "bytes": len(content),
-            "json": json.loads(content) if is_json else None,
+            "digest": hashlib.sha256(content).hexdigest(),
+            "json": json.loads(content) if answer.content_type == "application/json" else None,
         }
-    )
-)
+
+
+print(json.dumps(asyncio.run(answered(**json.loads(sys.argv[1])))))

@@ -9,11 +9,10 @@ from datetime import datetime
 import pytest
 
 from e2e.kubectl import Kubectl, eventually
-from e2e.pods import ask, start_client
+from e2e.pods import Client
 from e2e.rendered import children
 
 Images = Mapping[str, str]
-SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Timbre speaks.", "response_format": "wav"}
 # Field 22 of stat(5): hundredths of a second after the boot.
 PROCESS_START = """
 import time
@@ -32,10 +31,7 @@ def test_server_becomes_ready_and_speaks_through_its_service(
     namespace.rolled_out("deployment/narrator")
 
     measured(f"{engine} engine: process start until ready", start_seconds(namespace, "deployment/narrator"), "s")
-    client = start_client(namespace, images)
-    answer = ask(
-        namespace, client, f"http://narrator.{namespace.namespace}.svc.cluster.local:8000/v1/audio/speech", SPEECH
-    )
+    answer = Client.start(namespace, images).speak(f"http://narrator.{namespace.namespace}.svc.cluster.local:8000")
     assert (answer["status"], answer["headers"]["content-type"]) == (200, "audio/wav")
     assert answer["bytes"] > 10_000
 

@@ -9,17 +9,9 @@ import pytest
 from e2e.installation import VoiceService
 from e2e.kubectl import Kubectl, condition, eventually
 from e2e.load import SPEECH, Load, under_load
+from e2e.services import NEW_TEXTS, STUB
 
 Images = Mapping[str, str]
-BODIES = [{"model": "tts-1", "voice": "alloy", "input": "Request {n}.", "response_format": "pcm"}]
-STUB = {
-    "engine": {"name": "stub"},
-    "autoscaling": {"class": "None"},
-    "replicas": 2,
-    "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "512Mi"}},
-    "redis": {"managed": {"maxMemory": "64Mi"}},
-    "drain": {"accept": "3s", "timeout": "20s"},
-}
 pytestmark = pytest.mark.usefixtures("timbre")
 
 
@@ -30,7 +22,7 @@ def test_restart_of_every_pod_fails_no_request(
     service = VoiceService(namespace, "narrator", STUB).apply().ready()
 
     with under_load(
-        namespace, images, Load(service.url + SPEECH, BODIES, rate=20, kept=connections == "kept")
+        namespace, images, Load(service.url + SPEECH, NEW_TEXTS, rate=20, kept=connections == "kept")
     ) as answers:
         namespace("rollout", "restart", "deployment/narrator")
         namespace.rolled_out("deployment/narrator")
@@ -45,7 +37,7 @@ def test_restart_of_every_pod_fails_no_request(
 def test_change_of_a_setting_fails_no_request_and_status_names_the_field(namespace: Kubectl, images: Images) -> None:
     service = VoiceService(namespace, "narrator", STUB).apply().ready()
 
-    with under_load(namespace, images, Load(service.url + SPEECH, BODIES, rate=20)) as answers:
+    with under_load(namespace, images, Load(service.url + SPEECH, NEW_TEXTS, rate=20)) as answers:
         changed = service.apply(batching={"maxBatchSize": 8})
         progress = changed.until_condition("Progressing", "True", says="TIMBRE_BATCHING__MAX_BATCH_SIZE", seconds=30)
         changed.ready()

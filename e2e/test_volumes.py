@@ -9,10 +9,9 @@ import pytest
 
 from e2e.kubectl import Kubectl, eventually
 from e2e.local_cluster import LocalCluster
-from e2e.pods import pod, wait_ready
+from e2e.pods import WAIT, pod, wait_ready
 
 Images = Mapping[str, str]
-WAITS = ["python3", "-c", "import signal; signal.pause()"]
 MEBIBYTE = 1 << 20
 
 
@@ -40,7 +39,7 @@ def writer(images: Images) -> dict[str, Any]:
     return pod(
         "writer",
         images["operator"],
-        WAITS,
+        WAIT,
         mounts=[{"name": "data", "mountPath": "/data"}],
         volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
     )
