@@ -33,13 +33,19 @@ async def test_a_pod_s_answers_are_a_sample() -> None:
         {"cache": b"[]"},
         {"metrics": b"x" * (MAX_BYTES + 1)},
         {"cache": b" " * (MAX_BYTES + 1)},
-        {"location": "http://127.0.0.1:1/elsewhere"},
     ],
-    ids=["an error", "no JSON", "other JSON", "too many metrics", "too long a list", "a redirect"],
+    ids=["an error", "no JSON", "other JSON", "too many metrics", "too long a list"],
 )
 async def test_what_no_server_would_answer_is_no_sample(answers: dict[str, object]) -> None:
     async with an_admin_port(**answers) as port, HttpScraper() as scraper:
         assert await scraper.scrape(port.address) is None
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with an_admin_port() as elsewhere, an_admin_port(location=f"http://{elsewhere.address}/metrics") as port:
+        async with HttpScraper() as scraper:
+            assert await scraper.scrape(port.address) is None
+        assert not elsewhere.asked
 
 
 async def test_a_pod_that_is_away_is_no_sample() -> None:
