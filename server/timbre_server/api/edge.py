@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import secrets
@@ -16,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from timbre_server.api.bounded_body import BoundedBody
 from timbre_server.api.errors import error_response, internal_error
+from timbre_server.api.stalls import StallWatch
 from timbre_server.errors import TimbreError
 from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.telemetry.log import get_logger, request_id
@@ -98,10 +98,12 @@ class Edge:
         exchange = _Exchange(scope, _client_id(scope) or self._id_source())
         token = request_id.set(exchange.id)
         body = BoundedBody(scope, receive, self._max_body_bytes)
+        stalls = StallWatch(self._send_timeout_seconds)
         try:
             with self._lifecycle.request():
-                await self._serve(exchange, body, self._observed(exchange, body, send))
+                await self._serve(exchange, body, self._observed(exchange, body, stalls, send))
         finally:
+            stalls.close()
             exchange.client_left = body.client_left
             self._finish(exchange)
             request_id.reset(token)
@@ -123,7 +125,7 @@ class Edge:
             await body.discard()
             await error_response(error)(exchange.scope, body.receive, send)
 
-    def _observed(self, exchange: _Exchange, body: BoundedBody, send: Send) -> Send:
+    def _observed(self, exchange: _Exchange, body: BoundedBody, stalls: StallWatch, send: Send) -> Send:
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
@@ -134,11 +136,10 @@ class Edge:
             elif not message.get("more_body", False):
                 exchange.complete = not body.client_left
             try:
-                async with asyncio.timeout(self._send_timeout_seconds):
-                    await send(message)
-            except TimeoutError:  # a client that reads no more would hold its work, and the drain, for ever
+                await stalls.send(send, message)
+            except ClientDisconnect:  # a client that reads no more would hold its work, and the drain, for ever
                 body.client_left, exchange.complete = True, False
-                raise ClientDisconnect from None
+                raise
 
         return observed
 
