@@ -36,6 +36,7 @@ ROWS = {
     "sizing": "benchmarks.sizing_row:sizing",
     "freshness": "benchmarks.freshness_row:freshness",
     "outage": "benchmarks.outage_row:outage",
+    "operator": "benchmarks.operator_row:operator",
 }
 NUMBERS = {
     "1": "hit",
