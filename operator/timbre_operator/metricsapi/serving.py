@@ -1,7 +1,7 @@
 """How is the API served while its certificate and the API server's trust change?
 
-With each change a new TLS context takes over the listening socket; connections that are there keep the one that they began
-with, and none is lost, because the socket itself stays open.
+Connections are accepted here and handed to aiohttp, each under the TLS context of that moment.  So a change needs no new
+listener: no connection is refused or lost, and those that are there go on as they began.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ from timbre_operator.ports import SeriesSource
 LOOK_SECONDS: Final = 10.0
 """How often certificate and trust are looked at: a renewed certificate comes days before the old one ends, and a cluster whose
 trust was published late gets its series soon."""
+HANDSHAKE_SECONDS: Final = 10.0
+"""As long as the API server itself waits for the handshake of a connection (Go's ``http.DefaultTransport``)."""
 _BACKLOG: Final = 128
+_EXHAUSTED_SECONDS: Final = 1.0
+"""Until connections are accepted again where the process has as many files open as it may."""
 _NO_STAT: Final = (0, 0, 0)
 
 RequestHeader = Callable[[], Awaitable[FrontProxy | None]]
@@ -36,25 +40,25 @@ logger = logging.getLogger("timbre.metricsapi")
 
 
 class TlsListener:
-    """One socket, served by an application under the newest certificate and trust."""
+    """One socket, and the application behind it under the newest certificate and trust."""
 
     def __init__(
         self,
-        runner: web.AppRunner,
+        server: web.Server,
         listening: socket.socket,
         certificate_dir: Path,
         request_header: RequestHeader,
         door: Door,
     ) -> None:
-        self._runner = runner
+        self._server = server
         self._listening = listening
         self._certificate = certificate_dir / "tls.crt"
         self._key = certificate_dir / "tls.key"
         self._request_header = request_header
         self._door = door
-        self._site: web.SockSite | None = None
-        self._served: object = None
-        """What the site that listens now was made of."""
+        self._context: ssl.SSLContext | None = None
+        self._made_of: object = None
+        self._greetings: set[asyncio.Task[None]] = set()
 
     async def look(self) -> None:
         """Takes a new certificate or a new trust into service, if there is one.
@@ -63,28 +67,52 @@ class TlsListener:
         """
         front_proxy = await self._trust()
         wanted = (_stamp(self._certificate), _stamp(self._key), front_proxy)
-        if wanted == self._served:
+        if wanted == self._made_of:
             return
         try:
-            context = _context(self._certificate, self._key, front_proxy)
+            self._context = _context(self._certificate, self._key, front_proxy)
         except (OSError, ssl.SSLError) as error:  # half of a new pair may be there
-            logger.warning("the certificate of the metrics API cannot be used", extra={"fields": {"error": str(error)}})
-            if self._site is None:
+            if self._context is None:
                 raise
+            logger.warning("the certificate of the metrics API cannot be used", extra={"fields": {"error": str(error)}})
             return
-        before = self._site
-        self._site = web.SockSite(self._runner, self._listening.dup(), ssl_context=context, backlog=_BACKLOG)
-        await self._site.start()
-        if before is not None:
-            await before.stop()
         self._door.front_proxy = front_proxy
-        self._served = wanted
+        self._made_of = wanted
 
     async def keep_looking(self, seconds: float) -> None:
         """Until it is cancelled."""
         while True:
             await asyncio.sleep(seconds)
             await self.look()
+
+    async def accept(self) -> None:
+        """Takes connections in until it is cancelled, and drops those that are being greeted then."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                try:
+                    connection, _ = await loop.sock_accept(self._listening)
+                except ConnectionAbortedError:
+                    continue  # its client has left already
+                except OSError as error:
+                    logger.warning("no connection can be accepted", extra={"fields": {"error": str(error)}})
+                    await asyncio.sleep(_EXHAUSTED_SECONDS)
+                    continue
+                greeting = asyncio.create_task(self._greet(connection), name="metrics-api-greeting")
+                self._greetings.add(greeting)
+                greeting.add_done_callback(self._greetings.discard)
+        finally:
+            for greeting in self._greetings:
+                greeting.cancel()
+
+    async def _greet(self, connection: socket.socket) -> None:
+        """The handshake; who fails it is nobody's concern but its own."""
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._server, connection, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_SECONDS
+            )
+        except OSError:  # ssl.SSLError is one
+            connection.close()
 
     async def _trust(self) -> FrontProxy | None:
         try:
@@ -115,18 +143,20 @@ async def serve_metrics_api(
     application = build_application(source, door, answered=answered)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
-    with contextlib.closing(_bound(host, port)) as listening:
-        listener = TlsListener(runner, listening, certificate_dir, request_header, door)
-        looking: asyncio.Task[None] | None = None
-        try:
+    assert runner.server is not None
+    try:
+        with contextlib.closing(_bound(host, port)) as listening:
+            listener = TlsListener(runner.server, listening, certificate_dir, request_header, door)
             await listener.look()
-            looking = asyncio.create_task(listener.keep_looking(look_seconds), name="metrics-api-certificate")
-            yield int(listening.getsockname()[1])
-        finally:
-            if looking is not None:
-                looking.cancel()
-                await asyncio.wait({looking})
-            await runner.cleanup()
+            async with asyncio.TaskGroup() as group:  # if one of them fails, so does whoever serves
+                tasks = group.create_task(listener.accept()), group.create_task(listener.keep_looking(look_seconds))
+                try:
+                    yield int(listening.getsockname()[1])
+                finally:
+                    for task in tasks:
+                        task.cancel()
+    finally:
+        await runner.cleanup()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -103,18 +103,23 @@ class Scene:
     async def listener(self) -> AsyncIterator[tuple[str, TlsListener]]:
         runner = web.AppRunner(self.application)
         await runner.setup()
+        assert runner.server is not None
         with socket.create_server((HOST, 0)) as listening:
             listening.setblocking(False)  # noqa: FBT003
             url = f"https://{HOST}:{listening.getsockname()[1]}"
-            yield url, TlsListener(runner, listening, self.world.folder, self.request_header, self.door)
-            await runner.cleanup()
+            listener = TlsListener(runner.server, listening, self.world.folder, self.request_header, self.door)
+            await listener.look()
+            accepting = asyncio.create_task(listener.accept())
+            yield url, listener
+            accepting.cancel()
+            await asyncio.wait({accepting})
+        await runner.cleanup()
 
 
 async def test_a_certificate_that_cannot_be_used_changes_nothing(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Scene(world).listener() as (url, listener):
-        await listener.look()
         before = await shown_certificate(url)
         (world.folder / "tls.crt").write_bytes(b"half a certi")
         await listener.look()
@@ -128,11 +133,26 @@ async def test_a_certificate_that_cannot_be_used_changes_nothing(
 async def test_while_the_api_server_is_away_its_front_proxy_stays_known(world: World) -> None:
     scene = Scene(world)
     async with scene.listener() as (url, listener):
-        await listener.look()
         scene.away = True
         world.renew()
         await listener.look()
         assert await is_answered(world, url)
+
+
+async def test_who_fails_the_handshake_keeps_nobody_else_out(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    async with world.serving() as url:
+        silent = [await asyncio.open_connection(HOST, int(url.rpartition(":")[2])) for _ in range(200)]
+        plain, sender = silent[0]
+        sender.write(b"GET /healthz HTTP/1.1\r\n\r\n")
+        await plain.read()
+        stranger = Authority("stranger").client("front-proxy")
+        async with world.client(url, stranger) as client:
+            with pytest.raises(aiohttp.ClientError):
+                await client.get(ROOT)
+        assert await is_answered(world, url)
+        for _, writer in silent:
+            writer.close()
+    assert caplog.records == []
 
 
 async def test_a_start_without_a_certificate_fails(world: World) -> None:
