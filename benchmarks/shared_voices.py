@@ -38,6 +38,9 @@ from timbre_server.voicecache import (
 )
 from timbre_server.voicecache.codec import encode
 
+HOST_BYTES = 64 << 20
+"""Room for all voices of a row."""
+
 SILENCE = Reference(Pcm(np.zeros(24_000, np.float32), 24_000), "never extracted")
 
 
@@ -68,14 +71,14 @@ class SharedVoices:
         return feature_key(self.descriptor, digest)
 
     def tier(self) -> SharedTier:
-        return SharedTier(self.shared, self.descriptor, observer=Metrics())
+        return SharedTier(self.shared, self.descriptor, observer=Metrics(), room=HostStorage(HOST_BYTES).room)
 
-    def cache(self, host_bytes: int) -> TieredFeatureCache:
+    def cache(self) -> TieredFeatureCache:
         """A pod that holds nothing yet, and keeps what fits; the one before it has left no garbage to collect."""
         metrics = Metrics()
         gc.collect()
-        storage = HostStorage(host_bytes)
-        host = Tier("host", storage, capacity_bytes=host_bytes, observer=metrics)
+        storage = HostStorage(HOST_BYTES)
+        host = Tier("host", storage, capacity_bytes=HOST_BYTES, observer=metrics)
         return TieredFeatureCache(
             self.descriptor,
             NoEngine(),

@@ -16,7 +16,6 @@ SIZE = "130 KiB"
 SWITCHES = 20
 ROUNDS = 100
 DIGESTS = [f"{number:064}" for number in range(SWITCHES)]
-HOST_BYTES = 64 << 20
 
 
 async def _waits(asks: list[Callable[[], Awaitable[object]]]) -> list[float]:
@@ -42,11 +41,11 @@ async def _measure(server: RedisServer) -> tuple[dict[str, list[float]], list[in
     async with shared_voices(server, SIZE) as voices:
         for digest in DIGESTS:
             await voices.stored(digest)
-        await _waits([_switch(voices, voices.cache(HOST_BYTES), digest) for digest in DIGESTS])  # connects
+        await _waits([_switch(voices, voices.cache(), digest) for digest in DIGESTS])  # connects
         for _ in range(ROUNDS):
-            cache = voices.cache(HOST_BYTES)
+            cache = voices.cache()
             times["timbre, distinct"] += await _waits([_switch(voices, cache, digest) for digest in DIGESTS])
-            cache, before = voices.cache(HOST_BYTES), await voices.gets()
+            cache, before = voices.cache(), await voices.gets()
             times["timbre, same"] += await _waits([_switch(voices, cache, DIGESTS[0])] * SWITCHES)
             gets.append(await voices.gets() - before)
         for _ in range(ROUNDS // 10):

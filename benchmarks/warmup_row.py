@@ -21,7 +21,7 @@ async def _measure(server: RedisServer) -> dict[str, list[float]]:
     async with shared_voices(server, SIZE) as voices:
         for digest in DIGESTS:
             await voices.stored(digest)
-        cache = voices.cache(64 << 20)
+        cache = voices.cache()
         for _ in range(ROUNDS):
             began = time.perf_counter()
             loaded = await cache.prefetch([voices.name(digest) for digest in DIGESTS])
