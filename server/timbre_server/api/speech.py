@@ -9,8 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from timbre_contract.api import SPEECH_PATH
 from timbre_server.api import events
@@ -67,7 +66,7 @@ class SpeechRoute:
         except TimbreError as error:
             await logged_error_response(error)(scope, receive, send)
 
-    async def _response(self, request: Request) -> Response:
+    async def _response(self, request: Request) -> ASGIApp:
         if request.method != "POST":
             return method_not_allowed({"POST"})
         started = time.perf_counter()
@@ -76,8 +75,8 @@ class SpeechRoute:
         return SpokenResponse(self._speaker, body, wanted, started=started)
 
 
-class SpokenResponse(Response):
-    """A response that begins with the first audio and ends the work as soon as its client leaves.
+class SpokenResponse:
+    """An answer, as an ASGI application, that begins with the first audio and ends the work as soon as its client leaves.
 
     WAV is sent whole, because players (Safari) refuse one without a true length; all other formats, and events
     of any format, are sent as they come.  What fails before the first byte is an ordinary error.  What fails
@@ -85,7 +84,6 @@ class SpokenResponse(Response):
     """
 
     def __init__(self, speaker: Speaker, body: SpeechBody, wanted: SpeechRequest, *, started: float) -> None:
-        super().__init__()
         self._speaker = speaker
         self._wanted = wanted
         self._format = body.response_format or AudioFormat.MP3

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from timbre_server.api.cache_control import entity_tag
-from timbre_server.ports import Take
+from timbre_server.ports import Outcome, SpeechTimings, Take
 
 HeaderList = list[tuple[bytes, bytes]]
 
@@ -32,19 +34,32 @@ def cache_headers(take: Take, tag: bytes | None) -> HeaderList:
 
 def speech_headers(take: Take, tag: bytes | None, content_type: str, *, encode_seconds: float) -> HeaderList:
     """All but the length."""
-    timings = take.timings
+    headers = [
+        (b"content-type", content_type.encode()),
+        (
+            b"server-timing",
+            _server_timing(take.timings, encode_seconds) if _took_time(take, encode_seconds) else _NO_TIME,
+        ),
+        *cache_headers(take, tag),
+    ]
+    if take.voice_source:
+        headers.append((b"x-voice-cache", take.voice_source.encode()))
+    return headers
+
+
+def _took_time(take: Take, encode_seconds: float) -> bool:
+    """Whether anything was waited for: a tenth of what a hit costs would be said about nothing."""
+    return encode_seconds > 0 or take.outcome is not Outcome.HIT
+
+
+def _server_timing(timings: SpeechTimings, encode_seconds: float) -> bytes:
     durations = {
         "queue": timings.row.queue_seconds,
         "voice": timings.voice_seconds,
         "synth": timings.row.synthesis_seconds,
         "encode": encode_seconds,
     }
-    server_timing = ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in durations.items())
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"server-timing", server_timing.encode()),
-        *cache_headers(take, tag),
-    ]
-    if take.voice_source:
-        headers.append((b"x-voice-cache", take.voice_source.encode()))
-    return headers
+    return ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in durations.items()).encode()
+
+
+_NO_TIME: Final = _server_timing(SpeechTimings(), 0.0)

@@ -22,6 +22,10 @@ _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 """RIFF header, ``fmt `` chunk of 16 bytes and the head of the ``data`` chunk (Microsoft's RIFF WAVE), 44 bytes."""
 
 
+WAV_HEADER_BYTES: Final = _HEADER.size
+"""44: what stands before the samples in a WAV of ours."""
+
+
 class PcmEncoder:
     """Bare 16-bit samples at 24 kHz, whatever the engine's rate."""
 

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Final
 
+from timbre_server.audio.raw_encoder import WAV_HEADER_BYTES
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.errors import NotKept
 from timbre_server.ports import CacheWish, Make, Outcome, ResultName, Saying, Take
@@ -50,7 +51,7 @@ class ResultCache:
         self._keys = keys
         self._memory = memory
         self._shared = shared
-        self._limit_bytes = max_entry_bytes - HEAD_BYTES
+        self._limit_bytes = max_entry_bytes - HEAD_BYTES - WAV_HEADER_BYTES
         self._clock = clock
         self._flights = Flights()
         self._audience = Audience()
@@ -218,11 +219,11 @@ class ResultCache:
                     self._flights.close_to_others(flight)
                 performance = Performance(making, limit_bytes=self._limit_bytes, clock=self._clock, too_long=too_long)
                 flight.land(performance)
-                pcm = await performance.record()
+                wav = await performance.record()
             finally:
                 await making.aclose()
-        if pcm is not None:
-            take = KeptTake(performance.label, pcm)
+        if wav is not None:
+            take = KeptTake(performance.label, wav)
             if flight.keeps:
                 self._memory.put(flight.name, take)
             if shared is not None:

@@ -1,6 +1,6 @@
 """How does finished speech become bytes that every pod can read, and that are never taken for other speech?
 
-A fixed head, then the samples as they are: decoding makes a view on the bytes as they came, without a copy.
+A fixed head, then a WAV file: decoding makes a view on the bytes as they came, without a copy.
 
 =====  =======================================================================
 bytes  what
@@ -12,8 +12,8 @@ bytes  what
 8      when it was made: Unix time in microseconds
 4      samples per second
 4      number of samples
-8      0, or the limit in bytes which this speech would have passed: then there are no samples
-...    samples of 16 bits, little endian
+8      0, or the limit in bytes which this speech would have passed: then there is no file
+...    a WAV file of 16-bit mono samples with true lengths
 =====  =======================================================================
 
 References: https://xxhash.com (XXH3).
@@ -26,6 +26,7 @@ from typing import Final
 
 import xxhash
 
+from timbre_server.audio.raw_encoder import WAV_HEADER_BYTES, wav_header
 from timbre_server.ports import Blob
 from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, KeptTake, Label, TooLong
 
@@ -43,12 +44,12 @@ class CorruptResult(Exception):
 
 
 def encode(key: str, take: KeptTake) -> bytes:
-    """The take under its key, of ``HEAD_BYTES`` more than its samples have."""
+    """The take under its key, ``HEAD_BYTES`` longer than its file."""
     take_id, created_at, sample_rate_hz = take.label
     made_at = round(created_at * _MICROSECONDS)
-    samples = len(take.pcm) // BYTES_PER_SAMPLE
+    samples = (len(take.wav) - WAV_HEADER_BYTES) // BYTES_PER_SAMPLE
     head = _HEAD.pack(bytes.fromhex(key), bytes.fromhex(take_id), made_at, sample_rate_hz, samples, 0)
-    return _framed(head, take.pcm)
+    return _framed(head, take.wav)
 
 
 def encode_too_long(key: str, too_long: TooLong) -> bytes:
@@ -70,17 +71,20 @@ def decode(blob: Blob, *, key: str) -> KeptTake | TooLong:
     raw_key, take_id, made_at, sample_rate_hz, samples, limit_bytes = _HEAD.unpack_from(view, _COVERED_FROM)
     if raw_key.hex() != key:
         raise CorruptResult("the speech of another key")
-    pcm = view[HEAD_BYTES:]
-    if len(pcm) != samples * BYTES_PER_SAMPLE:
-        raise CorruptResult("more or fewer samples than its head says")
+    wav = view[HEAD_BYTES:]
     if limit_bytes:
+        if wav:
+            raise CorruptResult("a mark with speech behind it")
         return TooLong(limit_bytes)
     if not samples or not sample_rate_hz:
         raise CorruptResult("no speech")
-    return KeptTake(Label(take_id.hex(), made_at / _MICROSECONDS, sample_rate_hz), pcm)
+    header = wav_header(sample_rate_hz, samples)
+    if len(wav) != len(header) + samples * BYTES_PER_SAMPLE or wav[: len(header)].tobytes() != header:
+        raise CorruptResult("another file than the head says")
+    return KeptTake(Label(take_id.hex(), made_at / _MICROSECONDS, sample_rate_hz), wav)
 
 
-def _framed(head: bytes, pcm: Blob) -> bytes:
+def _framed(head: bytes, wav: Blob) -> bytes:
     checksum = xxhash.xxh3_64(head)
-    checksum.update(pcm)
-    return b"".join([_MAGIC, _SUM.pack(checksum.intdigest()), head, pcm])
+    checksum.update(wav)
+    return b"".join([_MAGIC, _SUM.pack(checksum.intdigest()), head, wav])

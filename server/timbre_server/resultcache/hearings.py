@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Final, Protocol
 
 from timbre_server.audio.quantisation import from_int16, from_little_endian
-from timbre_server.audio.raw_encoder import PCM_SAMPLE_RATE_HZ, wav_header
+from timbre_server.audio.raw_encoder import PCM_SAMPLE_RATE_HZ, WAV_HEADER_BYTES
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import Blob, Outcome, ResultName, SpeechTimings
@@ -30,7 +30,7 @@ class KeepFile(Protocol):
 
 
 def is_made_of_samples(audio_format: AudioFormat, sample_rate_hz: int) -> bool:
-    """Whether a file of that format is the kept samples, perhaps behind a header, so that it is not kept beside them."""
+    """Whether a file of that format is the WAV that is kept, or its samples, so that it is not kept beside it."""
     return audio_format is AudioFormat.WAV or (audio_format is AudioFormat.PCM and sample_rate_hz == PCM_SAMPLE_RATE_HZ)
 
 
@@ -67,9 +67,9 @@ class KeptHearing:
             return (self._content,)
         if self._form is not None or not is_made_of_samples(audio_format, self.sample_rate_hz):
             return None
-        if audio_format is AudioFormat.PCM:
+        if audio_format is AudioFormat.WAV:
             return (self._content,)
-        return wav_header(self.sample_rate_hz, len(self._content) // BYTES_PER_SAMPLE), self._content
+        return (memoryview(self._content)[WAV_HEADER_BYTES:],)
 
     def keep_encoded(self, audio_format: AudioFormat, file: bytes, *, audio_seconds: float) -> None:
         if self._group is None or not self._group.erased:
@@ -78,7 +78,7 @@ class KeptHearing:
     async def samples(self) -> AsyncGenerator[Samples, None]:
         assert self._form is None, "a file is not decoded again"
         piece_bytes = int(PIECE_SECONDS * self.sample_rate_hz) * BYTES_PER_SAMPLE
-        view = memoryview(self._content)
+        view = memoryview(self._content)[WAV_HEADER_BYTES:]
         for begin in range(0, len(view), piece_bytes):
             yield from_int16(from_little_endian(bytes(view[begin : begin + piece_bytes])))
 

@@ -25,7 +25,7 @@ class Form(Queued):
         super().__init__(len(content) + ENTRY_BYTES)
         self.entry: Entry
         self.format = audio_format
-        """None = the samples that all files are made from."""
+        """None = the WAV file that all others are made from."""
         self.content = content
         self.audio_seconds = audio_seconds
 
@@ -37,7 +37,7 @@ class Form(Queued):
 
 def samples_of(take: KeptTake) -> Form:
     """The form that all others are made from."""
-    return Form(None, take.pcm, take.duration_seconds)
+    return Form(None, take.wav, take.duration_seconds)
 
 
 @dataclass(eq=False, slots=True)

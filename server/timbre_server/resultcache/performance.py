@@ -9,10 +9,10 @@ from contextlib import aclosing
 from typing import Final
 
 from timbre_server.audio.container_encoder import check_samples
-from timbre_server.audio.quantisation import Int16Samples, from_int16, to_int16, to_little_endian
+from timbre_server.audio.quantisation import Int16Samples, from_int16, to_int16
 from timbre_server.domain.pcm import Samples
 from timbre_server.ports import Making
-from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, Label, new_take_id
+from timbre_server.resultcache.takes import BYTES_PER_SAMPLE, Label, new_take_id, wav_from
 
 MAX_AHEAD_SECONDS: Final = 60.0
 """Of speech that is too long to keep: how far it may be ahead of its quickest listener, 2.9 MB at 24 kHz."""
@@ -61,7 +61,7 @@ class Performance:
         return seat
 
     async def record(self) -> bytes | None:
-        """Makes all of it and returns its samples, 16 bits, little endian; None if they are too many to keep.
+        """Makes all of it and returns the WAV file that may be kept of it; None if it is too long for that.
 
         Raises: what the making raises, and so do all seats.
         """
@@ -75,7 +75,7 @@ class Performance:
             raise
         self.ended = True
         self._tell()
-        return None if self.is_too_long else b"".join(map(to_little_endian, self._pieces))
+        return None if self.is_too_long else wav_from(self._pieces, self.label.sample_rate_hz)
 
     def fail(self, error: BaseException) -> None:
         """There will be no more of it."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from timbre_server.audio.quantisation import Int16Samples, to_little_endian
+from timbre_server.audio.raw_encoder import WAV_HEADER_BYTES, wav_header
 from timbre_server.ports import Blob
 
 BYTES_PER_SAMPLE: Final = 2
@@ -29,13 +32,19 @@ class KeptTake:
     """One take of a saying, whole."""
 
     label: Label
-    pcm: Blob
-    """Mono samples of 16 bits, little endian; nobody writes into them."""
+    wav: Blob
+    """A WAV file of 16-bit mono samples with true lengths: the form that all others are made from, and one that leaves as
+    it is.  Nobody writes into it."""
+
+    @property
+    def pcm(self) -> memoryview:
+        """The samples, little endian."""
+        return memoryview(self.wav)[WAV_HEADER_BYTES:]
 
     @property
     def duration_seconds(self) -> float:
         """How long it plays."""
-        return len(self.pcm) / BYTES_PER_SAMPLE / self.label.sample_rate_hz
+        return (len(self.wav) - WAV_HEADER_BYTES) / BYTES_PER_SAMPLE / self.label.sample_rate_hz
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,12 @@ class TooLong:
 
     limit_bytes: int
     """What a take might have had at most."""
+
+
+def wav_from(pieces: Sequence[Int16Samples], sample_rate_hz: int) -> bytes:
+    """The file that is kept of these samples."""
+    header = wav_header(sample_rate_hz, sum(map(len, pieces)))
+    return b"".join([header, *map(to_little_endian, pieces)])
 
 
 def new_take_id() -> str:

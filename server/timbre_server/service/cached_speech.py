@@ -46,7 +46,8 @@ class CachedSpeechService:
         make = partial(self._speech.speak_as, role, request, agreed)
         # With a recording that came along nothing is kept: nobody could ask for the erasure of its speech.
         if results is not None and role.identity is not None:
-            how = replace(agreed.parameters, speed=request.parameters.speed)
+            speed = request.parameters.speed
+            how = agreed.parameters if agreed.tempo == 1.0 else replace(agreed.parameters, speed=speed)
             saying = Saying(request.tenant, role.identity, heard_text(request.text), how)
             if results.may_keep(saying):
                 return Asked(make, wish, Places(results, saying, erasures))

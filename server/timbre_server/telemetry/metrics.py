@@ -51,6 +51,8 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=False)
         self._requests = self._counter(specs.REQUESTS)
         self._request_duration = self._histogram(specs.REQUEST_DURATION)
+        self._request_series: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        """As many as there are routes and statuses: looking a series up by its labels costs as much as counting."""
         self._first_audio = self._histogram(specs.TIME_TO_FIRST_AUDIO)
         self._audio_seconds = self._counter(specs.AUDIO_SECONDS)
         self._pending_requests = self._gauge(specs.PENDING_REQUESTS)
@@ -95,8 +97,15 @@ class Metrics:
 
     def request_finished(self, route: str, status: int, seconds: float) -> None:
         """A response has been sent wholly, or broke off; ``route`` is a template, never a path from a client."""
-        self._requests.labels(route, str(status)).inc()
-        self._request_duration.labels(route).observe(seconds)
+        series = self._request_series.get((route, status))
+        if series is None:
+            series = self._request_series[route, status] = (
+                self._requests.labels(route, str(status)),
+                self._request_duration.labels(route),
+            )
+        counter, histogram = series
+        counter.inc()
+        histogram.observe(seconds)
 
     def first_audio(self, seconds: float) -> None:
         """A request has its first samples."""

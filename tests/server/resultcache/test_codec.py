@@ -8,30 +8,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timbre_server.resultcache.codec import HEAD_BYTES, CorruptResult, decode, encode, encode_too_long
-from timbre_server.resultcache.takes import KeptTake, Label, TooLong, new_take_id
+from timbre_server.resultcache.takes import KeptTake, Label, TooLong, new_take_id, wav_from
 
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
-PCM = np.arange(-50, 50, dtype="<i2").tobytes()
-TAKE = KeptTake(Label("0123456789abcdef", 1_800_000_000.25, 24_000), PCM)
+WAV = wav_from([np.arange(-50, 50, dtype=np.int16)], 24_000)
+TAKE = KeptTake(Label("0123456789abcdef", 1_800_000_000.25, 24_000), WAV)
 BLOB = encode(KEY, TAKE)
 
-TAKES = st.builds(
-    KeptTake,
-    label=st.builds(
-        Label,
-        id=st.binary(min_size=8, max_size=8).map(bytes.hex),
-        created_at=st.integers(0, 2**40).map(lambda microseconds: microseconds / 1e6),
-        sample_rate_hz=st.integers(1, 192_000),
-    ),
-    pcm=st.binary(min_size=2, max_size=64).map(lambda raw: raw[: len(raw) // 2 * 2]),
+LABELS = st.builds(
+    Label,
+    id=st.binary(min_size=8, max_size=8).map(bytes.hex),
+    created_at=st.integers(0, 2**40).map(lambda microseconds: microseconds / 1e6),
+    sample_rate_hz=st.integers(1, 192_000),
 )
+
+
+def take_of(label: Label, samples: list[int]) -> KeptTake:
+    return KeptTake(label, wav_from([np.array(samples, np.int16)], label.sample_rate_hz))
+
+
+TAKES = st.builds(take_of, LABELS, st.lists(st.integers(-(2**15), 2**15 - 1), min_size=1, max_size=32))
 
 
 @given(TAKES)
 def test_a_take_comes_back_as_it_was(take: KeptTake) -> None:
     back = decode(encode(KEY, take), key=KEY)
     assert isinstance(back, KeptTake)
-    assert bytes(back.pcm) == take.pcm
+    assert bytes(back.wav) == take.wav
     assert back.label == take.label._replace(created_at=pytest.approx(take.label.created_at, abs=1e-6))
 
 
@@ -62,10 +65,16 @@ def test_speech_of_another_key_is_a_miss() -> None:
         decode(BLOB, key=OTHER_KEY)
 
 
-@pytest.mark.parametrize(("rate", "pcm"), [(0, PCM), (24_000, b"")], ids=["no rate", "no samples"])
-def test_silence_is_no_speech(rate: int, pcm: bytes) -> None:
+@pytest.mark.parametrize(("rate", "samples"), [(0, [1]), (24_000, [])], ids=["no rate", "no samples"])
+def test_silence_is_no_speech(rate: int, samples: list[int]) -> None:
     with pytest.raises(CorruptResult, match="no speech"):
-        decode(encode(KEY, KeptTake(Label("00" * 8, 0.0, rate), pcm)), key=KEY)
+        decode(encode(KEY, take_of(Label("00" * 8, 0.0, rate), samples)), key=KEY)
+
+
+def test_a_file_of_another_rate_or_length_than_the_head_says_is_a_miss() -> None:
+    for wav in (wav_from([np.zeros(100, np.int16)], 48_000), WAV + b"\0\0", WAV[:-1]):
+        with pytest.raises(CorruptResult, match="another file"):
+            decode(encode(KEY, KeptTake(TAKE.label, wav)), key=KEY)
 
 
 def test_a_mark_says_which_limit_was_passed() -> None:
@@ -77,16 +86,16 @@ def test_a_mark_says_which_limit_was_passed() -> None:
 def test_decoding_copies_nothing_and_nobody_can_write_into_it() -> None:
     take = decode(BLOB, key=KEY)
     assert isinstance(take, KeptTake)
-    assert isinstance(take.pcm, memoryview)
-    assert take.pcm.obj is BLOB
-    assert take.pcm.readonly
+    assert isinstance(take.wav, memoryview)
+    assert take.wav.obj is BLOB
+    assert take.wav.readonly
 
 
 def test_the_layout_is_golden() -> None:
     """Changes only together with the version in its first bytes: pods of two releases share a Redis while one replaces the
     other."""
-    assert len(BLOB) == HEAD_BYTES + len(PCM)
-    assert hashlib.sha256(BLOB).hexdigest() == "2990d428395f5cabeb8f29479858d50aa9642e8805c353c050ea370fd370556e"
+    assert len(BLOB) == HEAD_BYTES + len(WAV)
+    assert hashlib.sha256(BLOB).hexdigest() == "2a3a056a6607230997230197e1c43d1afb2ceafc1d75429f14b63ffad01d8474"
 
 
 def test_a_take_knows_how_long_it_plays() -> None:

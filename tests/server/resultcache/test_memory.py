@@ -12,8 +12,8 @@ from timbre_server.resultcache.memory import ENTRY_BYTES, ResultMemory
 from timbre_server.resultcache.takes import KeptTake, Label
 
 TTL_SECONDS = 100.0
-PCM = bytes(1000)
-ROOM = len(PCM) + ENTRY_BYTES
+WAV = bytes(1000)
+ROOM = len(WAV) + ENTRY_BYTES
 """What one take of these tests needs."""
 
 
@@ -35,8 +35,8 @@ def name(key: str, digest: str = "voice") -> ResultName:
     return ResultName(key, digest)
 
 
-def take(number: int = 1, created_at: float = 1000.0, pcm: bytes = PCM) -> KeptTake:
-    return KeptTake(Label(f"{number:016x}", created_at, 24_000), pcm)
+def take(number: int = 1, created_at: float = 1000.0, wav: bytes = WAV) -> KeptTake:
+    return KeptTake(Label(f"{number:016x}", created_at, 24_000), wav)
 
 
 LABEL = take().label
@@ -54,7 +54,7 @@ def found(memory: ResultMemory, audio_format: AudioFormat | None = None) -> tupl
 def test_what_was_put_is_found_in_that_form_only() -> None:
     memory = a_memory()
     assert memory.put(name("a"), take())
-    assert found(memory) == (LABEL, PCM)
+    assert found(memory) == (LABEL, WAV)
     assert memory.get("a", AudioFormat.MP3) is None
     assert memory.get("b") is None
 
@@ -64,7 +64,7 @@ def test_a_file_stands_beside_the_samples() -> None:
     memory.put(name("a"), take())
     assert put_file(memory)
     assert found(memory, AudioFormat.MP3) == (LABEL, b"file")
-    assert found(memory) == (LABEL, PCM)
+    assert found(memory) == (LABEL, WAV)
     assert memory.entries == 1
     memory.check_integrity()
 
@@ -161,7 +161,7 @@ def test_erasing_a_recording_takes_all_its_speech_and_nobody_elses() -> None:
 def test_what_has_no_room_at_all_is_not_kept_and_pushes_nobody_out() -> None:
     memory = a_memory(2)
     memory.put(name("a"), take(1))
-    assert not memory.put(name("b"), take(2, pcm=bytes(2 * ROOM)))
+    assert not memory.put(name("b"), take(2, wav=bytes(2 * ROOM)))
     assert memory.get("a") is not None
 
 
@@ -194,7 +194,7 @@ class Whatever(RuleBasedStateMachine):
 
     @rule(key=KEYS, size=st.integers(1, 3000), older=st.floats(0, 150))
     def put(self, key: str, size: int, older: float) -> None:
-        made = take(size, created_at=self.clock.now - older, pcm=bytes(size))
+        made = take(size, created_at=self.clock.now - older, wav=bytes(size))
         if self.memory.put(name(key, "one" if key < "c" else "two"), made):
             self.newest[key] = made.label
 

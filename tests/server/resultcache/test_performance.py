@@ -17,7 +17,7 @@ from tests.server.resultcache.stage import (
     unix_time,
 )
 from tests.virtual_time import in_virtual_time
-from timbre_server.audio.quantisation import to_int16, to_little_endian
+from timbre_server.audio.raw_encoder import to_wav
 from timbre_server.domain.pcm import Samples
 from timbre_server.errors import EncodingError, EngineError
 from timbre_server.ports import Make
@@ -55,7 +55,7 @@ async def test_all_hear_the_same_and_it_is_what_is_kept() -> None:
     kept, *takes = await asyncio.gather(performance.record(), *(heard_from(seat) for seat in seats))
     for take in takes:
         assert np.array_equal(take, speech_of("text"))
-    assert kept == to_little_endian(to_int16(speech_of("text")))
+    assert kept == to_wav(speech_of("text"), RATE_HZ)
 
 
 @in_virtual_time
