@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from e2e.kubectl import Kubectl, KubectlError, condition, eventually, is_true
+from e2e.kubectl import Kubectl, KubectlError, condition, conditions, eventually, is_true
 
 API_VERSION: Final = "timbre.dev/v1alpha1"
 SERVER: Final = "app.kubernetes.io/component=server"
@@ -96,7 +96,9 @@ class VoiceService:
 
     def until(self, true: Any, seconds: float = 60) -> dict[str, Any]:
         """Its manifest, once it is as wanted."""
-        found: dict[str, Any] = eventually(self.manifest, true, seconds=seconds, what=f"VoiceService {self.name}")
+        found: dict[str, Any] = eventually(
+            self.manifest, true, seconds=seconds, what=f"VoiceService {self.name}", shown=conditions
+        )
         return found
 
     def until_condition(self, kind: str, status: str, *, says: str = "", seconds: float = 60) -> Mapping[str, Any]:

@@ -73,20 +73,27 @@ class Kubectl:
         return self("exec", "--stdin", pod, "--", "python3", "-", *arguments, stdin=code, seconds=seconds)
 
 
-def eventually(look: Callable[[], T], true: Callable[[T], bool] = bool, *, seconds: float = 60, what: str = "") -> T:
+def eventually(
+    look: Callable[[], T],
+    true: Callable[[T], bool] = bool,
+    *,
+    seconds: float = 60,
+    what: str = "it",
+    shown: Callable[[T], object] = repr,
+) -> T:
     """What ``look`` found once it was as wanted; the world outside cannot be told to hurry."""
     end = time.monotonic() + seconds
     while True:
         try:
             found = look()
         except KubectlError as error:
-            if time.monotonic() > end:
-                raise AssertionError(f"{what or 'it'} did not come about in {seconds} s: {error}") from error
+            last: object = error
         else:
             if true(found):
                 return found
-            if time.monotonic() > end:
-                raise AssertionError(f"{what or 'it'} did not come about in {seconds} s; last seen: {found!r}")
+            last = shown(found)
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not come about in {seconds} s; last seen: {last}")
         time.sleep(1 / _LOOKS_PER_SECOND)
 
 
@@ -111,3 +118,9 @@ def explain(kubectl: Kubectl) -> str:
             except KubectlError:
                 continue  # no container of it has run, or run before
     return "\n".join(parts)
+
+
+def conditions(manifest: Manifest) -> str:
+    """All of them, a line each."""
+    found: Iterable[Mapping[str, Any]] = manifest.get("status", {}).get("conditions") or ()
+    return "".join(f"\n  {c['type']}={c['status']} {c['reason']}: {c['message']}" for c in found)
