@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -10,12 +10,9 @@ from aiohttp import web
 from timbre_operator.app.health import Health
 from timbre_operator.metrics import CONTENT_TYPE, Metrics
 
-Part = Callable[[web.Application], None]
-"""Adds its routes to the application of the admin port."""
 
-
-def build_admin(health: Health, metrics: Metrics, parts: Iterable[Part] = ()) -> web.Application:
-    """``/livez``, ``/readyz``, ``/metrics``, and what each of ``parts`` adds."""
+def build_admin(health: Health, metrics: Metrics, routes: Iterable[web.RouteDef] = ()) -> web.Application:
+    """``/livez``, ``/readyz``, ``/metrics``, and the routes that other parts add."""
 
     async def live(_: web.Request) -> web.Response:
         return _answer(health.dead())
@@ -30,8 +27,7 @@ def build_admin(health: Health, metrics: Metrics, parts: Iterable[Part] = ()) ->
     application.router.add_get("/livez", live)
     application.router.add_get("/readyz", ready)
     application.router.add_get("/metrics", scrape)
-    for part in parts:
-        part(application)
+    application.router.add_routes(list(routes))
     return application
 
 

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from timbre_operator.app.health import LEAST_STALE_SECONDS, Health
 from timbre_operator.cluster.api_cluster import ApiCluster
@@ -15,27 +15,23 @@ from timbre_operator.cluster.connection import Connection
 from timbre_operator.cluster.lease import Lease
 from timbre_operator.cluster.lease_store import ApiLeaseStore
 from timbre_operator.metrics import Metrics
-from timbre_operator.observed import Load
 from timbre_operator.ports import ServiceKey
 from timbre_operator.reconciler.convergence import Reconciler
 from timbre_operator.reconciler.fence import FencedCluster
 from timbre_operator.reconciler.freshness import Freshness
 from timbre_operator.reconciler.live import Live
+from timbre_operator.reconciler.load_loop import LoadLoop
 from timbre_operator.reconciler.redis_looks import RedisLooks
 from timbre_operator.reconciler.resync import Resync
 from timbre_operator.reconciler.work_queue import WorkQueue
 from timbre_operator.reconciler.world import Surroundings, World
 from timbre_operator.redis_probe import NetworkRedisProbe
+from timbre_operator.scraping import HttpScraper
 from timbre_operator.service_metrics import ServiceMetrics
 from timbre_operator.settings import OperatorSettings
 
-
-class NoLoad:
-    """Before pods are asked for their load."""
-
-    def load(self, key: ServiceKey) -> Load | None:
-        del key
-        return None
+_ROUNDS: Final = 2
+"""Rates need two looks at each pod; before that there is no number to serve."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +49,8 @@ class Parts:
     reconciler: Reconciler
     queue: WorkQueue[ServiceKey]
     redis_looks: RedisLooks
+    scraper: HttpScraper
+    load: LoadLoop
 
     def heard(self, type_: str, manifest: Mapping[str, Any]) -> None:
         """A watch told of an object."""
@@ -63,6 +61,11 @@ class Parts:
         else:
             self.live.put(manifest)
 
+    @property
+    def serves_metrics(self) -> bool:
+        """Whether this process answers custom.metrics.k8s.io."""
+        return self.settings.metrics_api_certificate is not None
+
     def health(self, *, leading: asyncio.Event, synced: asyncio.Event) -> Health:
         """What the probes ask."""
         return Health(
@@ -70,7 +73,7 @@ class Parts:
             most_idle=self.freshness.most_idle,
             oldest_seconds=self.queue.oldest_seconds,
             lease_lost=lambda: leading.is_set() and not self.lease.held(),
-            synced=synced.is_set,
+            synced=lambda: synced.is_set() and (not self.serves_metrics or self.load.rounds >= _ROUNDS),
             stale_seconds=max(LEAST_STALE_SECONDS, 5 * self.settings.resync_seconds),
         )
 
@@ -88,10 +91,20 @@ def build_parts(
     lease = Lease(store, identity)
     cluster = FencedCluster(ApiCluster(connection, identity=identity), lease.held)
     surroundings = Surroundings()
+    scraper = HttpScraper(told=metrics.scraped)
+    load = LoadLoop(
+        live,
+        scraper,
+        cluster,
+        leads=lease.held,
+        news=lambda key: queue.add(key) if lease.held() else None,
+        clock=clock,
+        period_seconds=settings.scrape_seconds,
+    )
     world = World(
         cluster=cluster,
         live=live,
-        load=NoLoad(),
+        load=load,
         release=settings.release,
         metrics=metrics,
         clock=clock,
@@ -112,8 +125,8 @@ def build_parts(
     )
     metrics.watch_leadership(lease.held)
     metrics.watch_queue(queue.depth, queue.oldest_seconds)
+    metrics.add(ServiceMetrics(live, load))
     metrics.watch_cluster(lambda: len(live.services()), freshness.idle_seconds)
-    metrics.add(ServiceMetrics(live))
     return Parts(
         settings=settings,
         metrics=metrics,
@@ -126,4 +139,6 @@ def build_parts(
         reconciler=reconciler,
         queue=queue,
         redis_looks=redis_looks,
+        scraper=scraper,
+        load=load,
     )

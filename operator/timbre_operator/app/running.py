@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from timbre_operator.app.admin import build_admin, serving
@@ -20,10 +21,12 @@ from timbre_operator.errors import ClusterError
 from timbre_operator.handlers.watches import Watches
 from timbre_operator.kinds import WATCHED
 from timbre_operator.metrics import Metrics
+from timbre_operator.metricsapi import build_routes, front_proxy_of, serve_metrics_api
 from timbre_operator.reconciler.backoff import Backoff
 from timbre_operator.settings import OperatorSettings
 
 EXIT_LEASE_LOST: Final = 1
+_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # a pod has its own network; the metrics API lets in the API server only
 _TURN_SECONDS: Final = 10.0
 """How long running turns may take to end: a few requests.  What is left is done by the next leader, from what it finds."""
 _SPREAD: Final = 0.5
@@ -64,27 +67,40 @@ class Operator:
 
     async def run(self) -> int:
         """Until it is stopped or loses the lease; the exit code."""
-        settings = self._parts.settings
-        health = self._parts.health(leading=self._leading, synced=self._synced)
-        admin = build_admin(health, self._parts.metrics)
-        async with serving(admin, settings.admin_host, settings.admin_port) as port:
-            logger.info("started", extra={"fields": {"admin_port": port, "namespaces": settings.namespaces or "all"}})
-            try:
-                return await self._work()
-            finally:
-                await self._watches.stop()
+        parts, settings = self._parts, self._parts.settings
+        health = parts.health(leading=self._leading, synced=self._synced)
+        admin = build_admin(health, parts.metrics, build_routes(parts.load))
+        async with AsyncExitStack() as stack:
+            port = await stack.enter_async_context(serving(admin, settings.admin_host, settings.admin_port))
+            await stack.enter_async_context(parts.scraper)
+            fields: dict[str, object] = {"admin_port": port, "namespaces": settings.namespaces or "all"}
+            if settings.metrics_api_certificate is not None:
+                fields["metrics_api_port"] = await stack.enter_async_context(
+                    serve_metrics_api(
+                        parts.load,
+                        settings.metrics_api_certificate,
+                        lambda: front_proxy_of(parts.cluster),
+                        _EVERYWHERE,
+                        settings.metrics_api_port,
+                        answered=parts.metrics.metrics_api_answered,
+                    )
+                )
+            logger.info("started", extra={"fields": fields})
+            stack.push_async_callback(self._watches.stop)
+            return await self._work()
 
     async def _work(self) -> int:
         stopping = asyncio.create_task(self._stop.wait())
         resyncing = asyncio.create_task(self._keep_listing())
+        asking = asyncio.create_task(self._ask_pods())
         leading = asyncio.create_task(self._lead())
-        await _first(stopping, resyncing, leading)
+        await _first(stopping, resyncing, asking, leading)
         if leading.done() and not self._stop.is_set():
-            await _cancelled(resyncing, stopping)
+            await _cancelled(resyncing, asking, stopping)
             return leading.result()
         logger.info("stopping")
         await self._end_turns(leading)
-        await _cancelled(resyncing, leading, stopping)
+        await _cancelled(resyncing, asking, leading, stopping)
         await self._parts.lease.release()
         return 0
 
@@ -114,6 +130,10 @@ class Operator:
         services = sorted(self._parts.live.services())
         for place, key in enumerate(services):
             self._parts.queue.add(key, _SPREAD * self._parts.settings.resync_seconds * place / len(services))
+
+    async def _ask_pods(self) -> None:
+        await self._synced.wait()
+        await self._parts.load.run()
 
     async def _lead(self) -> int:
         """Waits for the lease, works while it holds, and returns the exit code once it does not."""
