@@ -190,7 +190,7 @@ def _without_nulls(value: Any, path: tuple[str, ...] = ()) -> Any:
 
 
 def _sentence(item: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in item["loc"] if part not in {"int", "str"})
+    path = _path(item["loc"])
     match item["type"]:
         case "extra_forbidden":
             return f"{path}: there is no such field; {_known_fields(item['loc'][:-1])}"
@@ -202,6 +202,12 @@ def _sentence(item: ErrorDetails) -> str:
         case _:
             message = item["msg"].replace("Input should be", "it should be")
             return f"{path}: {message}" if path else message
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """As the API server writes it: ``spec.voices[0].recording``."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location if part not in {"int", "str"})
+    return "".join(parts).removeprefix(".")
 
 
 def _known_fields(path: tuple[int | str, ...]) -> str:

@@ -120,3 +120,10 @@ def test_fields_of_a_newer_crd_do_not_stop_an_older_operator() -> None:
 def test_what_cannot_be_is_refused_even_where_unknown_fields_are_not() -> None:
     with pytest.raises(InvalidManifest, match="minReplicas that is not larger"):
         from_manifest(a_service().scaled_by("HPA", minReplicas=9, x=1).manifest, unknown="ignore")
+
+
+def test_an_item_of_a_list_is_named_as_the_api_server_names_it() -> None:
+    voices = [{"name": "ann", "recording": {"path": "/a.wav"}}, {"name": "bob", "recording": {}}]
+    with pytest.raises(InvalidManifest) as refused:
+        a_service().with_spec(voices=voices).built()
+    assert refused.value.sentences == ("spec.voices[1].recording: write one of secretRef, configMapRef and path",)
