@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard as Built
 from scripts.dashboards.listeners import glance_panels, requests_panels
 from scripts.dashboards.panels import board, choice, numbered
 from scripts.dashboards.pods import device_panels, engine_panels, replicas_panels
-from scripts.dashboards.voices import freshness_panels, voices_panels
+from scripts.dashboards.voices import freshness_panels, results_panels, voices_panels
 from timbre_contract import metrics
 from timbre_operator.desired.alerts import SERVICE_LABEL
 
@@ -25,6 +25,7 @@ def build_service_dashboard() -> Built:
     for title, panels in (
         ("At a glance", glance_panels()),
         ("Requests", requests_panels()),
+        ("Finished speech", results_panels()),
         ("Voices", voices_panels()),
         ("Freshness and Redis", freshness_panels()),
         ("Engine and queue", engine_panels()),

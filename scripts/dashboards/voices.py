@@ -1,4 +1,4 @@
-"""Where do voices come from, and are they the right ones?  Rows about the tiers of the cache, the log of changes, Redis."""
+"""What is made once, and is it the right one?  Rows about finished speech, tiers of voices, the log of changes, Redis."""
 
 from __future__ import annotations
 
@@ -15,6 +15,34 @@ def hit_rate() -> str:
     hits = SERVICE.rate(metrics.VOICE_CACHE_LOOKUPS, 'outcome="hit"')
     misses = SERVICE.rate(metrics.VOICE_CACHE_LOOKUPS, 'tier="redis"', 'outcome="miss"')
     return f"({hits} or vector(0)) / (({hits} or vector(0)) + ({misses} or vector(0)))"
+
+
+def results_panels() -> Sequence[AnyPanel]:
+    lookups = metrics.RESULT_CACHE_LOOKUPS
+    saved = SERVICE.rate(lookups, 'outcome=~"hit|coalesced"')
+    made = SERVICE.rate(lookups, 'outcome="miss"')
+    return (
+        graph(
+            "Speech by where it came from",
+            "Requests per second: said before (hit), made for another one at the same time (coalesced), made now (miss).",
+            Query(SERVICE.rate(lookups, by="outcome"), "{{outcome}}"),
+            unit="reqps",
+            stacked=True,
+        ),
+        graph(
+            "Share of speech that the engine was spared",
+            "Hits and coalesced, of all that could have been. With 60 % of repeats the engine has 40 % of the work.",
+            Query(f"({saved} or vector(0)) / (({saved} or vector(0)) + ({made} or vector(0)))", "spared"),
+            unit="percentunit",
+            most=1,
+        ),
+        graph(
+            "Bytes of finished speech",
+            "Held by the pods, by tier, the sum of all.",
+            Query(f"sum by (tier) ({SERVICE.of(metrics.RESULT_CACHE_BYTES)})", "{{tier}}"),
+            unit="bytes",
+        ),
+    )
 
 
 def voices_panels() -> Sequence[AnyPanel]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Final
 from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -37,6 +39,7 @@ class Load:
         self._server = server
         self._enough = threading.Event()
         self._failed: BaseException | None = None
+        self._rounds = 0
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -51,13 +54,15 @@ class Load:
         try:
             while not self._enough.is_set():
                 self._round()
+                self._rounds += 1
         except BaseException as error:  # noqa: BLE001  # a thread has nobody above it; stop() raises it
             self._failed = error
 
     def _round(self) -> None:
-        """A preset, two voices that evict each other, one that is replaced and deleted, and one that nobody knows."""
+        """A preset twice, two voices that evict each other, one that is replaced and deleted, and one that nobody knows."""
         server = self._server
-        speak(server, "alloy")
+        for _ in ("made", "found"):
+            _say(server, f"Round {self._rounds}.")
         voices = [enrol(server, recordings.path(name)) for name in ("librivox-male", "allison-female")]
         for voice in voices * 2:
             speak(server, voice)
@@ -67,6 +72,14 @@ class Load:
             upload(server, "DELETE", voice)
         with suppress(HTTPError):
             speak(server, voices[0])
+
+
+def _say(server: LocalServer, text: str) -> None:
+    """As most clients do: what was said before may be said again."""
+    body = json.dumps({"model": "tts-1", "voice": "alloy", "input": text, "response_format": "pcm"}).encode()
+    request = Request(f"{server.url}/v1/audio/speech", body, {"Content-Type": "application/json"})
+    with urlopen(request) as answer:
+        answer.read()
 
 
 @pytest.fixture(scope="session")

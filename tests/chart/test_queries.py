@@ -17,9 +17,6 @@ _NO_HPA: Final = "no autoscaler runs here"
 _NOTHING_HERE: Final = {
     "service: GPU memory": _NO_GPU,
     "service: Changes of the device tier's budget": _NO_GPU,
-    "service: What the autoscaler is told": _NO_PODS,
-    "service: Last decision": _NO_HPA,
-    "operator: Work that is asked for": _NO_PODS,
     "operator: Scrapes of pods": _NO_PODS,
     "operator: Requests to the metrics API": _NO_HPA,
     "operator: Changes that a watch missed": "no watch breaks here",
