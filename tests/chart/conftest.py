@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -21,6 +21,7 @@ from tests.chart.prometheus import Prometheus, Target
 from tests.chart.redis_exporter import exporting
 from tests.quality import recordings
 from tests.redis_server import RedisServer
+from timbre_contract import api
 
 _SETTINGS: Final = {
     "ENGINE__NAME": "stub",
@@ -35,8 +36,9 @@ _POD: Final = {"namespace": "studio", "voiceservice": "narrator"}
 class Load:
     """Requests of all sorts, again and again, until it is stopped."""
 
-    def __init__(self, server: LocalServer) -> None:
+    def __init__(self, server: LocalServer, operator: LiveOperator) -> None:
         self._server = server
+        self._operator = operator
         self._enough = threading.Event()
         self._failed: BaseException | None = None
         self._rounds = 0
@@ -72,6 +74,7 @@ class Load:
             upload(server, "DELETE", voice)
         with suppress(HTTPError):
             speak(server, voices[0])
+        assert "timbre_queue_depth" in self._operator.ask_for_series()
 
 
 def _say(server: LocalServer, text: str) -> None:
@@ -82,6 +85,15 @@ def _say(server: LocalServer, text: str) -> None:
         answer.read()
 
 
+@contextmanager
+def _pod(address: str, redis: RedisServer) -> Iterator[LocalServer]:
+    """Where the operator looks for it: on the pod's address, with the port that all pods have."""
+    place = {"HTTP__HOST": address, "HTTP__ADMIN_PORT": str(api.ADMIN_PORT)}
+    with LocalServer(_SETTINGS | place | {"REDIS__URL": redis.url, "POD": "narrator-a"}) as server:
+        server.url = server.url.replace("127.0.0.1", address)
+        yield server
+
+
 @pytest.fixture(scope="session")
 def prometheus(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """It scrapes a server under load, an operator at work, and the exporter of a Redis, as PodMonitors would tell it to."""
@@ -89,15 +101,15 @@ def prometheus(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFacto
     with ExitStack() as stack:
         operator = stack.enter_context(LiveOperator(folder))
         exporter = stack.enter_context(exporting(redis_server, folder / "exporter.log"))
-        server = stack.enter_context(LocalServer(_SETTINGS | {"REDIS__URL": redis_server.url, "POD": "narrator-a"}))
+        server = stack.enter_context(_pod(operator.pod_address, redis_server))
         targets = [
-            Target(server.admin_url.removeprefix("http://"), {**_POD, "pod": "narrator-a"}),
+            Target(f"{operator.pod_address}:{api.ADMIN_PORT}", {**_POD, "pod": "narrator-a"}),
             Target(exporter, {**_POD, "pod": "narrator-redis-0"}),
             Target(operator.address, {"namespace": HOME, "job": "timbre-operator", "pod": "operator-a"}),
         ]
         running = Prometheus(folder, targets, all_groups())
         stack.callback(running.close)
-        stack.callback(Load(server).stop)
+        stack.callback(Load(server, operator).stop)
         yield running
 
 

@@ -12,13 +12,9 @@ from tests.chart.panels import Asked, all_asked
 from tests.chart.prometheus import Prometheus
 
 _NO_GPU: Final = "this machine has no GPU"
-_NO_PODS: Final = "the operator has no pods here to ask"
-_NO_HPA: Final = "no autoscaler runs here"
 _NOTHING_HERE: Final = {
     "service: GPU memory": _NO_GPU,
     "service: Changes of the device tier's budget": _NO_GPU,
-    "operator: Scrapes of pods": _NO_PODS,
-    "operator: Requests to the metrics API": _NO_HPA,
     "operator: Changes that a watch missed": "no watch breaks here",
 }
 """Panels that have no data here, and why."""
