@@ -204,6 +204,10 @@ class ResultCacheSettings(_Group):
     """By how much `speed` may differ for speech to count as equal, in percent; 0 = not at all.  Emotions never do."""
     lease_seconds: float = Field(default=5.0, ge=0.5, le=60)
     """How long after the death of a pod that speaks for others another one takes over, in seconds."""
+    private_patterns_file: Path | None = None
+    """Regular expressions, one in a line: a text in which one is found leaves no trace.  Without a file: long numbers, e-mail."""
+    key_file: Path | None = None
+    """File with 32 bytes in base64, with which shared speech is encrypted (AES-256-GCM); needs the extra `encryption`."""
 
 
 class DrainSettings(_Group):

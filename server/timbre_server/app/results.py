@@ -10,6 +10,8 @@ from typing import Final
 from timbre_server.app.registries import Registry
 from timbre_server.ports import EngineDescriptor
 from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory, SharedResultTier
+from timbre_server.resultcache.privacy import PrivateTexts
+from timbre_server.resultcache.sealing import Sealer
 from timbre_server.settings import ResultCacheSettings
 from timbre_server.telemetry.log import get_logger
 from timbre_server.telemetry.metrics import Metrics
@@ -52,18 +54,31 @@ class ResultPlaces:
 def build_results(
     descriptor: EngineDescriptor, registry: Registry, settings: ResultCacheSettings, metrics: Metrics
 ) -> ResultPlaces:
-    """The cache as the settings want it, not started."""
+    """The cache as the settings want it, not started.
+
+    Raises:
+        ConfigurationError: a file of the settings cannot be used, or a package for them is not installed.
+    """
     if not settings.enabled:
         return ResultPlaces()
+    sealer = None if settings.key_file is None else Sealer.from_file(settings.key_file)
+    patterns = settings.private_patterns_file
     memory = ResultMemory(capacity_bytes=settings.host_max_bytes, ttl_seconds=settings.ttl_seconds, clock=time.time)
     metrics.watch_results(HOST, lambda: memory.held_bytes)
+    shared = None
+    if registry.results is not None:
+        shared = SharedResultTier(registry.results, max_entry_bytes=settings.max_entry_bytes, sealer=sealer)
+    keys = ResultKeys(
+        descriptor,
+        speed_tolerance_percent=settings.speed_tolerance_percent,
+        secret=b"" if sealer is None else sealer.naming_secret,
+    )
     cache = ResultCache(
-        ResultKeys(descriptor, speed_tolerance_percent=settings.speed_tolerance_percent),
+        keys,
         memory,
-        None
-        if registry.results is None
-        else SharedResultTier(registry.results, max_entry_bytes=settings.max_entry_bytes),
+        shared,
         max_entry_bytes=settings.max_entry_bytes,
+        is_private=PrivateTexts() if patterns is None else PrivateTexts.from_file(patterns),
     )
     registry.on_retake(cache.replaced)
     return ResultPlaces(cache, memory)

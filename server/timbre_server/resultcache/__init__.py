@@ -2,6 +2,7 @@
 
 - ``keys``: which two requests would sound the same.  ``takes``, ``codec``: what is kept of speech, and as which bytes.
 - ``memory``: what is in this process.  ``shared_tier``, ``synthesis_lease``: what all pods share, and who makes what.
+- ``privacy``, ``sealing``: what is not kept, and how that which is shared is made unreadable.
 - ``performance``, ``flights``: how many hear one speech while it is made, and what happens when they leave.
 - ``hearings``, ``audience``: what one listener gets, and who still listens to what was erased.
 - ``cache``: all of these as ``ports.Results``.

@@ -14,6 +14,7 @@ from typing import Final
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import Blob, Granted, Held, ResultName, SharedResults, Taken
 from timbre_server.resultcache.codec import CorruptResult, decode, encode, encode_too_long
+from timbre_server.resultcache.sealing import Sealer
 from timbre_server.resultcache.synthesis_lease import SynthesisLease
 from timbre_server.resultcache.takes import KeptTake, TooLong
 
@@ -29,8 +30,10 @@ speech by default, which an engine makes in less than its playing time, or nobod
 class SharedResultTier:
     """Speech that pods share, with its codec and its leases; lives on one event loop."""
 
-    def __init__(self, shared: SharedResults, *, max_entry_bytes: int) -> None:
+    def __init__(self, shared: SharedResults, *, max_entry_bytes: int, sealer: Sealer | None = None) -> None:
+        """With a ``sealer`` nothing is written that others could read, and nothing read that it has not sealed."""
         self._shared = shared
+        self._sealer = sealer
         self._max_entry_bytes = max_entry_bytes
         self._handing_over: set[asyncio.Task[None]] = set()
 
@@ -64,12 +67,12 @@ class SharedResultTier:
 
         It is encoded on the loop: 150 KB take 4 us, the 4 MiB that an entry has at most by default 0.12 ms.
         """
-        self._publish(name, lambda: encode(name.key, take), lease, wanted)
+        self._publish(name, lambda: self._sealed(name, encode(name.key, take)), lease, wanted)
 
     def give_up(self, name: ResultName, lease: SynthesisLease | None, wanted: Callable[[], bool]) -> None:
         """Tells all pods in the background that this speech is too long to wait for, and ends the lease."""
         mark = TooLong(self._max_entry_bytes)
-        self._publish(name, lambda: encode_too_long(name.key, mark), lease, wanted)
+        self._publish(name, lambda: self._sealed(name, encode_too_long(name.key, mark)), lease, wanted)
 
     async def erase(self, digest: str) -> int:
         """How many were removed.  Raises: StoreUnavailable."""
@@ -101,9 +104,13 @@ class SharedResultTier:
         self._handing_over.add(task)
         task.add_done_callback(self._handing_over.discard)
 
+    def _sealed(self, name: ResultName, blob: bytes) -> bytes:
+        return blob if self._sealer is None else self._sealer.seal(name.key, blob)
+
     def _decoded(self, name: ResultName, blob: Blob) -> KeptTake | TooLong | None:
         try:
-            found = decode(blob, key=name.key)
+            opened = blob if self._sealer is None else self._sealer.open(name.key, blob)
+            found = decode(opened, key=name.key)
         except CorruptResult:
             return None
         if isinstance(found, TooLong) and found.limit_bytes < self._max_entry_bytes:

@@ -49,8 +49,7 @@ class CachedSpeechService:
             speed = request.parameters.speed
             how = agreed.parameters if agreed.tempo == 1.0 else replace(agreed.parameters, speed=speed)
             saying = Saying(request.tenant, role.identity, heard_text(request.text), how)
-            if results.may_keep(saying):
-                return Asked(make, wish, Places(results, saying, erasures))
+            return Asked(make, wish, Places(results, saying, erasures))
         return Asked(make, wish, None)
 
 
@@ -88,7 +87,7 @@ class Asked:
             EngineError: the engine failed.
         """
         places = self._places
-        if places is not None:
+        if places is not None and places.results.may_keep(places.saying):
             return await places.results.obtain(places.saying, self._make, self._wish, erasures=places.erasures)
         if self._wish.only_kept:
             raise NotKept("speech like this is not kept, and `only-if-cached` asks for no other")

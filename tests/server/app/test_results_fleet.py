@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import pytest
 import redis
@@ -140,6 +142,34 @@ def test_no_key_and_no_value_holds_the_text(pods: list[LocalServer], keys: redis
         assert b"xylophone" not in key
         if keys.type(key) == b"string":
             assert b"xylophone" not in (keys.get(key) or b"")
+
+
+def test_a_private_text_leaves_no_trace_in_redis(pods: list[LocalServer], keys: redis.Redis) -> None:
+    before = set(keys.scan_iter(f"timbre:1:result*:{SCOPE}:*", count=10_000))
+    answers = [said(pods[0], "Please call 555 123 4567 at once.") for _ in range(2)]
+    assert [one.cache for one in answers] == ["bypass", "bypass"]
+    assert set(keys.scan_iter(f"timbre:1:result*:{SCOPE}:*", count=10_000)) == before
+
+
+def test_servers_with_one_key_share_what_lies_encrypted_in_redis(
+    redis_server: RedisServer, keys: redis.Redis, tmp_path: Path
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_bytes(base64.b64encode(os.urandom(32)))
+    text, before = new_text(), shared(keys)
+    with ExitStack() as stack:
+        sealed = [
+            stack.enter_context(a_pod(redis_server, f"pod-sealed-{n}", RESULT_CACHE__KEY_FILE=str(key_file)))
+            for n in range(2)
+        ]
+        assert said(sealed[0], text).cache == "miss"
+        until_shared(keys, before + 1)
+        assert said(sealed[1], text).cache == "hit"
+    assert not any(
+        b"WAVE" in (keys.get(key) or b"")
+        for key in keys.scan_iter(f"timbre:1:result:{SCOPE}:*", count=10_000)
+        if (keys.get(key) or b"").startswith(b"timbre\x01")
+    )
 
 
 def test_a_replaced_voice_is_a_miss_at_both_and_a_deleted_one_leaves_nothing(

@@ -18,6 +18,7 @@ from timbre_server.ports import CacheWish, Make, Saying, SpeechTimings, Take
 from timbre_server.resultcache.cache import ResultCache
 from timbre_server.resultcache.keys import ResultKeys
 from timbre_server.resultcache.memory import ResultMemory
+from timbre_server.resultcache.sealing import Sealer
 from timbre_server.resultcache.shared_tier import SharedResultTier
 
 RATE_HZ = 24_000
@@ -148,13 +149,16 @@ def a_pod(
     room_bytes: int = 1 << 20,
     max_entry_bytes: int = 1 << 20,
     lease_seconds: float = 30.0,
+    sealer: Sealer | None = None,
 ) -> Pod:
     """A pod with an empty memory; without a world it is alone."""
     memory = ResultMemory(capacity_bytes=room_bytes, ttl_seconds=TTL_SECONDS, clock=unix_time)
     shared = None
     if world is not None:
-        shared = SharedResultTier(SharedMemory(world, lease_seconds=lease_seconds), max_entry_bytes=max_entry_bytes)
-    cache = ResultCache(ResultKeys(DESCRIPTOR), memory, shared, max_entry_bytes=max_entry_bytes, clock=unix_time)
+        place = SharedMemory(world, lease_seconds=lease_seconds)
+        shared = SharedResultTier(place, max_entry_bytes=max_entry_bytes, sealer=sealer)
+    keys = ResultKeys(DESCRIPTOR, secret=b"" if sealer is None else sealer.naming_secret)
+    cache = ResultCache(keys, memory, shared, max_entry_bytes=max_entry_bytes, clock=unix_time)
     return Pod(cache, Engine(), memory)
 
 

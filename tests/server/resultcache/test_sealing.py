@@ -1,0 +1,119 @@
+"""Sealed speech opens with its key, under its name, whole; anything else is a miss."""
+
+import base64
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.server.resultcache.sayings import DESCRIPTOR, saying
+from tests.server.resultcache.shared_memory import SharedMemory, World
+from tests.server.resultcache.stage import a_pod
+from tests.virtual_time import in_virtual_time
+from timbre_server.errors import ConfigurationError
+from timbre_server.resultcache.codec import CorruptResult
+from timbre_server.resultcache.keys import ResultKeys
+from timbre_server.resultcache.sealing import KEY_BYTES, OVERHEAD_BYTES, Sealer
+
+KEY, OTHER_KEY = "ab" * 32, "cd" * 32
+SEALER, STRANGER = Sealer(b"k" * KEY_BYTES), Sealer(b"s" * KEY_BYTES)
+BLOB = b"finished speech"
+SEALED = SEALER.seal(KEY, BLOB)
+
+
+@given(st.binary(max_size=100))
+def test_what_was_sealed_opens_and_cannot_be_read_without(blob: bytes) -> None:
+    sealed = SEALER.seal(KEY, blob)
+    assert SEALER.open(KEY, sealed) == blob
+    assert len(sealed) == len(blob) + OVERHEAD_BYTES
+    assert len(blob) < 4 or blob not in sealed
+
+
+def test_no_two_seals_are_alike() -> None:
+    assert SEALER.seal(KEY, BLOB) != SEALED
+
+
+def test_another_key_opens_nothing() -> None:
+    with pytest.raises(CorruptResult, match="not sealed with this key"):
+        STRANGER.open(KEY, SEALED)
+
+
+def test_an_entry_in_the_place_of_another_is_a_miss() -> None:
+    with pytest.raises(CorruptResult, match="another key"):
+        SEALER.open(OTHER_KEY, SEALED)
+
+
+@given(st.integers(0, 8 * len(SEALED) - 1))
+def test_one_bit_that_turned_makes_it_a_miss(bit: int) -> None:
+    damaged = bytearray(SEALED)
+    damaged[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(CorruptResult):
+        SEALER.open(KEY, damaged)
+
+
+@given(st.integers(0, len(SEALED) - 1))
+def test_a_part_is_not_the_whole(length: int) -> None:
+    with pytest.raises(CorruptResult):
+        SEALER.open(KEY, SEALED[:length])
+
+
+def test_names_depend_on_the_key_and_tell_nothing_of_it() -> None:
+    names = {ResultKeys(DESCRIPTOR, secret=one.naming_secret)(saying()) for one in (SEALER, STRANGER)}
+    assert len({*names, ResultKeys(DESCRIPTOR)(saying())}) == 3
+    assert b"k" * KEY_BYTES not in SEALER.naming_secret
+
+
+def test_a_key_is_32_bytes_in_base64(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(base64.b64encode(b"k" * KEY_BYTES) + b"\n")
+    assert Sealer.from_file(file).open(KEY, SEALED) == BLOB
+
+
+@pytest.mark.parametrize("content", [b"", b"no base64!", base64.b64encode(b"short"), None], ids=str)
+def test_a_file_without_a_key_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match="KEY_FILE"):
+        Sealer.from_file(file)
+
+
+def test_without_the_package_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    with pytest.raises(ConfigurationError, match=r"timbre\[encryption\]"):
+        Sealer(b"k" * KEY_BYTES)
+
+
+@in_virtual_time
+async def test_pods_with_one_key_share_speech_that_nobody_else_can_read() -> None:
+    world = World()
+    one, other = (a_pod(world, sealer=SEALER) for _ in range(2))
+    said = await one.ask()
+    await world.until(lambda: bool(world.blobs))
+    found = await other.ask()
+    assert (found.outcome, found.id) == ("hit", said.id)
+    [sealed] = world.blobs.values()
+    assert b"WAVE" not in sealed
+
+
+@in_virtual_time
+async def test_a_pod_with_another_key_or_none_makes_its_own() -> None:
+    world = World()
+    await a_pod(world, sealer=SEALER).ask()
+    await world.until(lambda: bool(world.blobs))
+    for pod in (a_pod(world, sealer=STRANGER), a_pod(world)):
+        assert (await pod.ask()).outcome == "miss"
+
+
+@in_virtual_time
+async def test_what_was_not_sealed_is_no_speech_for_a_pod_that_seals() -> None:
+    world = World()
+    await a_pod(world).ask()
+    await world.until(lambda: bool(world.blobs))
+    [(name, plain)] = world.blobs.items()
+    sealing = a_pod(world, sealer=SEALER)
+    key = ResultKeys(DESCRIPTOR, secret=SEALER.naming_secret)(saying())
+    await SharedMemory(world).publish(name._replace(key=key), plain, None)
+    assert (await sealing.ask()).outcome == "miss"
