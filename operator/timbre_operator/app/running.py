@@ -26,6 +26,7 @@ from timbre_operator.reconciler.backoff import Backoff
 from timbre_operator.settings import OperatorSettings
 
 EXIT_LEASE_LOST: Final = 1
+EXIT_CANNOT_START: Final = 1
 _EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # a pod has its own network; the metrics API lets in the API server only
 _TURN_SECONDS: Final = 10.0
 """How long running turns may take to end: a few requests.  What is left is done by the next leader, from what it finds."""
@@ -39,7 +40,12 @@ logger = logging.getLogger("timbre.operator")
 def run(settings: OperatorSettings) -> int:
     """Runs an operator and returns its exit code."""
     configure(settings.log_level)
-    return asyncio.run(_run(settings))
+    try:
+        return asyncio.run(_run(settings))
+    except (ClusterError, OSError) as error:
+        # No way to the API server, a port that is taken, a certificate that cannot be read.
+        logger.error("the operator cannot start", extra={"fields": {"error": str(error)}})  # noqa: TRY400  # no traceback
+        return EXIT_CANNOT_START
 
 
 async def _run(settings: OperatorSettings) -> int:

@@ -37,7 +37,7 @@ class Reconciler:
     async def converge(self, key: ServiceKey) -> float | None:
         """One turn; after how many seconds another one is wanted, None where only news call for it."""
         manifest = self._world.live.service(key)
-        if manifest is None or manifest["metadata"].get("deletionTimestamp"):
+        if manifest is None or _leaving(manifest):
             self._memories.pop(key, None)  # children go by their owner reference
             return None
         began, result = self._world.clock(), "error"
@@ -78,7 +78,7 @@ class Reconciler:
         memory.redis_target = redis_target(service, ready.secrets)
         wanted = build_children(ready.inputs)
         found, unread = await found_children(world, key, wanted)
-        memory.made |= {key_of(child) for child in found if controller_uid(child) == uid}
+        memory.made |= {key_of(child) for child in found if controller_uid(child) == uid and not _leaving(child)}
         waiting = ready.waiting | set(unread)
         steps = plan(
             [child for child in wanted if key_of(child) not in waiting],
@@ -90,3 +90,7 @@ class Reconciler:
         known = {key_of(child) for child in world.live.children(key)}
         strangers = [child for child in found if controller_uid(child) != uid and key_of(child) not in known]
         return ready, Outcome((*unread.values(), *failures), tuple(strangers))
+
+
+def _leaving(manifest: Manifest) -> bool:
+    return bool(manifest["metadata"].get("deletionTimestamp"))

@@ -73,16 +73,19 @@ class Live:
             return False
         if 0 < version <= self._graves.get(address, 0):
             return False
-        self._take_out(address)
         kept = trimmed(manifest)
-        self._objects[address] = kept
-        if (key := service_of(kept)) is not None:
-            self._of.setdefault(key, {})[address] = kept
-            if kept["kind"] == labels.KIND:
-                self._services[key] = kept
+        self._keep(address, kept)
         if not quietly:
             self._tell(known, kept)
         return True
+
+    def leave(self, manifest: Manifest) -> None:
+        """We asked for its removal: until somebody tells more, it is on its way out."""
+        known = self._objects.get(_address(manifest))
+        if known is None or known["metadata"].get("uid") != manifest["metadata"].get("uid"):
+            return
+        metadata = {"deletionTimestamp": "now", **known["metadata"]}
+        self._keep(_address(manifest), {**known, "metadata": metadata})
 
     def gone(self, manifest: Manifest) -> bool:
         """It was removed, or lost our labels; whether it was news."""
@@ -117,6 +120,14 @@ class Live:
             for (kind, _, _), manifest in sorted(belonging.items())
             if (kind in kinds or not kinds) and kind not in but
         )
+
+    def _keep(self, address: _Address, manifest: Manifest) -> None:
+        self._take_out(address)
+        self._objects[address] = manifest
+        if (key := service_of(manifest)) is not None:
+            self._of.setdefault(key, {})[address] = manifest
+            if manifest["kind"] == labels.KIND:
+                self._services[key] = manifest
 
     def _take_out(self, address: _Address) -> None:
         known = self._objects.pop(address, None)

@@ -80,6 +80,7 @@ class Steps:
             found = self._live.find(action.key.kind, action.key.namespace, action.key.name)
             if found is not None:
                 await self._cluster.delete(found, orphan=action.verb is Verb.RECREATE)
+                self._live.leave(found)
             return
         assert action.manifest is not None
         if action.verb is Verb.CREATE and _made_once(action.manifest):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.operator.desired.children import EVERY_KIND, children_of
@@ -170,6 +172,27 @@ async def test_one_of_our_own_that_lost_its_labels_gets_them_back() -> None:
     scene.live.gone(service | {"metadata": {**service["metadata"], "resourceVersion": "9999"}})
     await scene.turn()
     assert scene.get("Service")["metadata"]["labels"]
+
+
+async def test_what_is_made_anew_is_asked_to_leave_once_and_made_when_it_is_gone() -> None:
+    """Its pod stays; a pod's owner is let go by a controller, and that takes a moment."""
+    scene = await a_scene()
+    before = scene.get("StatefulSet", "narrator-redis")
+    delete, orphans = scene.cluster.delete, 0
+
+    async def takes_a_while(manifest: Any, *, orphan: bool = False) -> None:
+        nonlocal orphans
+        orphans += orphan
+
+    scene.cluster.delete = takes_a_while  # type: ignore[method-assign]
+    scene.write(a_service().with_spec(redis={"managed": {"storage": {"size": "8Gi"}}}))
+    for _ in range(3):
+        await scene.turn()
+    assert orphans == 1
+    await delete(before)
+    await scene.settled()
+    assert scene.get("StatefulSet", "narrator-redis")["metadata"]["uid"] != before["metadata"]["uid"]
+    assert scene.drift("StatefulSet") == 0
 
 
 @pytest.mark.parametrize("kind", ["ScaledObject", "HorizontalPodAutoscaler"])

@@ -137,6 +137,25 @@ def test_whoever_gets_another_owner_is_news_to_both() -> None:
     assert len(live.children(ServiceKey("studio", "other"))) == 1
 
 
+def test_what_we_removed_is_on_its_way_out_until_more_is_heard() -> None:
+    live = Live()
+    live.put(a_deployment(10))
+    live.leave(a_deployment(10))
+    (leaving,) = live.children(KEY)
+    assert leaving["metadata"]["deletionTimestamp"]
+    live.put(a_deployment(11))
+    (there,) = live.children(KEY)
+    assert "deletionTimestamp" not in there["metadata"]
+
+
+def test_what_was_made_anew_meanwhile_does_not_leave() -> None:
+    live = Live()
+    live.put(a_deployment(10, uid="new"))
+    live.leave(a_deployment(9, uid="old"))
+    (there,) = live.children(KEY)
+    assert "deletionTimestamp" not in there["metadata"]
+
+
 _WORDS = st.permutations([("put", version) for version in range(1, 8)] + [("gone", 4)])
 
 
