@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
-from timbre_contract.metrics import SERVER_METRICS
+from timbre_contract.metrics import SERVER_METRICS, MetricSpec
+from timbre_contract.operator_metrics import OPERATOR_METRICS
 from timbre_operator.voiceservice import build_crd
 from timbre_operator.voiceservice.reference import to_reference
 from timbre_server.settings import Settings, variables
@@ -40,20 +42,35 @@ def settings_page() -> str:
 
 
 def metrics_page() -> str:
-    """``docs/metrics.md``: every metric of ``/metrics``."""
+    """``docs/metrics.md``: every metric of ``/metrics``, the server's and the operator's."""
     lines = [
-        "# Metrics of the server",
+        "# Metrics",
         "",
         _MADE,
-        "Source: `server/timbre_contract/metrics.py`. Exported at `/metrics` on the admin port (9000).",
+        "The dashboards of the chart show them (`charts/timbre/dashboards/`), its alerts are in [runbooks](runbooks/README.md).",
         "",
-        "| metric | kind | labels | meaning |",
-        "|---|---|---|---|",
+        "## Of the server",
+        "",
+        "Source: `server/timbre_contract/metrics.py`. Exported at `/metrics` on the admin port (9000) of each pod.",
+        "",
+        *_table_of(SERVER_METRICS),
+        "",
+        "## Of the operator",
+        "",
+        "Source: `server/timbre_contract/operator_metrics.py`. Exported at `/metrics` on the admin port (8080) of each replica.",
+        "Those about a service come from every replica alike: take their maximum.",
+        "",
+        *_table_of(OPERATOR_METRICS),
     ]
-    for spec in SERVER_METRICS:
-        labels = ", ".join(f"`{label}`" for label in spec.labels)
-        lines.append(f"| `{spec.name}` | {spec.kind} | {labels} | {spec.help} |")
     return "\n".join(lines) + "\n"
+
+
+def _table_of(specs: Iterable[MetricSpec]) -> Iterator[str]:
+    yield "| metric | kind | labels | meaning |"
+    yield "|---|---|---|---|"
+    for spec in specs:
+        labels = ", ".join(f"`{label}`" for label in spec.labels)
+        yield f"| `{spec.name}` | {spec.kind} | {labels} | {spec.help} |"
 
 
 def _licence_of(package: str) -> str:
