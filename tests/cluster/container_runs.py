@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, Self
 
+from tests.cluster import listeners
 from tests.cluster.control_plane import dying_with_us
 from tests.cluster.pod_programs import Program
 from timbre_contract import api
@@ -115,12 +116,13 @@ class LightRun(IdleRun):
         """What ``/metrics`` says: values by series, as ``timbre_pending_requests`` or ``x_total{kind="y"}``."""
         self.answers[api.METRICS_PATH] = (200, "".join(f"{name} {value}\n" for name, value in series.items()))
 
-    def _finish(self, code: int) -> None:
-        super()._finish(code)
-        for listener in self._listeners:
-            listener.close()
+    async def wait(self) -> int:
+        code = await super().wait()
+        while self._listeners:
+            await listeners.end(self._listeners.pop())
         for connection in self._connections:
             connection.transport.abort()
+        return code
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer; bodies of requests are not read."""

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.cluster import listeners
 from tests.cluster.api import Event, Object
 
 _CHUNK = 65536
@@ -56,7 +57,7 @@ class ServiceProxy:
             if port.get("protocol", "TCP") == "TCP"
         }
         for key in [key for key in self._listeners if key not in wanted]:
-            self._listeners.pop(key).close()
+            await listeners.end(self._listeners.pop(key))
         for key, (name, port) in wanted.items():
             if key not in self._listeners:
                 self._listeners[key] = await asyncio.start_server(self._accepting(name, port), *key)

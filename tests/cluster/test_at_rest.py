@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -73,12 +74,13 @@ class OneService:
 
 
 @pytest.fixture(scope="module")
-def one_service(control_plane: ControlPlane) -> OneService:
+def one_service(control_plane: ControlPlane) -> Iterator[OneService]:
     """In a namespace of its own."""
     control_plane.kubectl("create", "namespace", "at-rest")
     manifest = in_namespace(a_service(), "at-rest")
     made = control_plane.kubectl("create", "--output=json", "--filename=-", stdin=json.dumps(manifest))
-    return OneService(json.loads(made))
+    yield OneService(json.loads(made))
+    control_plane.kubectl("delete", "namespace", "at-rest", "--wait=false")
 
 
 @pytest.mark.parametrize("path", CHANGES)
