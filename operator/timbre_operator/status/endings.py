@@ -35,7 +35,7 @@ def oom_killed(pod: Pod, component: Component) -> Finding | None:
 def over_start_budget(pod: Pod, component: Component) -> Finding | None:
     """It was stopped before it had become ready."""
     for container, ending in _endings(pod, component):
-        late = not container.started and container.restarts > 0 and ending.exit_code in _STOPPED
+        late = not container.started and ending.exit_code in _STOPPED
         if late and _last_probe(pod) == "Startup":
             return Finding(
                 "StartBudgetExceeded",

@@ -14,6 +14,7 @@ from timbre_operator.observed import Observed
 from timbre_operator.status.autoscaling import autoscaling_active
 from timbre_operator.status.cache import cache_warm
 from timbre_operator.status.finding import Finding, Verdict
+from timbre_operator.status.pods import pods_of
 from timbre_operator.status.redis import redis_ready
 from timbre_operator.status.rollout import Rollout, progressing, rollout_of
 from timbre_operator.status.trouble import Trouble, trouble_of
@@ -91,7 +92,19 @@ def _ready(observed: Observed, rollout: Rollout | None, trouble: Trouble) -> Ver
         return Verdict("False", "ScaledToZero", f"there shall be no pods; raise {field}")
     if worst is not None:
         return Verdict.false(worst)
-    return Verdict("False", "Starting", "no pod serves yet")
+    return Verdict("False", "Starting", f"no pod serves yet; {_next_pod(observed)}")
+
+
+def _next_pod(observed: Observed) -> str:
+    """What the newest pod is about to do."""
+    pods = pods_of(observed, labels.SERVER_COMPONENT)
+    if not pods:
+        return "the first one is being made"
+    running = any(container.running for container in pods[0].containers)
+    if running:
+        budget = observed.service.spec.rollout.start_budget
+        return f"{pods[0].where} loads its model, for which spec.rollout.startBudget gives it {budget}"
+    return f"{pods[0].where} is being made, its image comes"
 
 
 def _progressing(observed: Observed, trouble: Trouble) -> Verdict:

@@ -66,7 +66,8 @@ class ManagedRedis(Model):
     """A Redis of its own, run by the operator: one pod with an append-only file on a volume."""
 
     max_memory: Size | None = None
-    """What it may hold, 1Gi where it is not written; the hottest features stay, voices are never evicted."""
+    """What it may hold, 1Gi where it is not written; the hottest features stay, voices are never evicted.  Another value
+    makes a new pod with another limit, which reads its file before it answers."""
     storage: Storage | None = None
     """Its volume."""
     exporter: Literal["Enabled", "Disabled"] | None = None

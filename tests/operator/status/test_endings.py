@@ -91,6 +91,20 @@ def test_a_pod_that_was_not_ready_in_time_names_the_budget(code: int) -> None:
     assert "raise spec.rollout.startBudget (now 10m), or see what it waits for: kubectl -n studio logs" in ready.message
 
 
+def test_a_pod_that_fell_while_it_started_was_not_late() -> None:
+    pod = a_pod().ended(1).warned("Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 503")
+    assert _state(pod).condition("Ready").reason == "Crashed"
+
+
+def test_only_the_newest_word_about_a_probe_counts() -> None:
+    name = "narrator-7d9c5b8f6d-x2x4p"
+    state = _state(a_pod().ended(137)).warned("Pod", name, "BackOff", "Back-off restarting failed container server")
+    late = state.warned("Pod", name, "Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 503")
+    assert late.condition("Ready").reason == "StartBudgetExceeded"
+    before = late.warned("Pod", name, "Unhealthy", "Liveness probe failed: Get ...: context deadline exceeded")
+    assert before.condition("Ready").reason == "StartBudgetExceeded"
+
+
 def test_a_pod_that_liveness_stopped_was_not_late() -> None:
     pod = a_pod().ended(137).warned("Unhealthy", "Liveness probe failed: Get ...: context deadline exceeded")
     assert _state(pod).condition("Ready").reason == "Crashed"

@@ -89,6 +89,7 @@ def test_pods_with_the_same_trouble_are_counted_and_not_repeated() -> None:
     message = _state().with_pods(*pods).condition("Ready").message
     assert message.startswith("pod narrator-1 ")
     assert message.endswith("(and 2 more pods)")
+    assert _state().with_pods(*pods[:2]).condition("Ready").message.endswith("(and 1 more pod)")
 
 
 def test_the_newest_pod_is_named_for_it_has_the_newest_spec() -> None:

@@ -12,6 +12,7 @@ from tests.operator.manifests import a_service
 from tests.operator.status.states import (
     LONG_AGO,
     NOW,
+    APod,
     AState,
     a_deployment,
     a_good_state,
@@ -183,6 +184,25 @@ def test_a_voice_that_cannot_be_enrolled_is_named_with_its_mistake() -> None:
         "a voice of spec.voices cannot be enrolled; correct its recording, or take it out"
     )
     assert degraded.message.endswith(f'"{"; ".join(refused)}"')
+
+
+@pytest.mark.parametrize(
+    ("pods", "words"),
+    [
+        ([], "the first one is being made"),
+        ([a_pod().on("node-7").waiting("ContainerCreating")], "on node node-7 is being made, its image comes"),
+        (
+            [a_pod().not_ready().container(started=False)],
+            "x2x4p loads its model, for which spec.rollout.startBudget gives it 10m",
+        ),
+    ],
+)
+def test_a_first_pod_that_is_on_its_way_is_followed(pods: list[APod], words: str) -> None:
+    state = a_state().having(a_deployment().starting(0, of=1)).with_pods(*pods)
+    ready = state.condition("Ready")
+    assert (ready.status, ready.reason) == ("False", "Starting")
+    assert ready.message.startswith("no pod serves yet; ")
+    assert ready.message.endswith(words)
 
 
 def test_a_long_message_is_cut() -> None:
