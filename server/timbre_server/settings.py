@@ -101,7 +101,7 @@ class VoicesSettings(_Group):
     preload_check_seconds: float = Field(default=10.0, ge=0.1, le=3600)
     """How often that folder is looked at, in seconds."""
     max_stored_bytes: int = Field(default=256 * MIB, ge=MIB)
-    """Most bytes of recordings that the in-process store holds; beyond it enrolment gets 503."""
+    """Most bytes of recordings in this process; beyond it enrolment gets 503, or with Redis the least used ones are let go."""
 
 
 class RedisSettings(_Group):
@@ -163,6 +163,8 @@ class VoiceCacheSettings(_Group):
 
     host_max_bytes: int = Field(default=256 * MIB, ge=0)
     """Most bytes of voice features in this process' memory; 0 = keep none.  A container's memory limit bounds it too."""
+    host_pinned: bool = True
+    """Whether that memory is page-locked where the engine's device is a CUDA one, so that the device copies from it by itself."""
     device_min_bytes: int = Field(default=64 * MIB, ge=0)
     """Bytes of features that stay in the device's memory whatever the pressure."""
     device_max_bytes: int = Field(default=2048 * MIB, ge=0)

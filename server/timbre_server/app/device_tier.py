@@ -15,6 +15,7 @@ from timbre_server.voicecache.memory_tiers import DEVICE
 from timbre_server.voicecache.nvml import DeviceReader, open_device
 from timbre_server.voicecache.sizing import SizingLimits
 from timbre_server.voicecache.sizing_loop import SizingLoop
+from timbre_server.voicecache.slabs import SlabMemory
 from timbre_server.voicecache.tier import Tier
 from timbre_server.voicecache.torch_memory import CudaMemory, torch_memory
 
@@ -32,6 +33,8 @@ class DeviceTier:
         dtypes = {name: spec.dtype for name, spec in descriptor.feature_spec.items() if spec.dtype == "bfloat16"}
         most = settings.device_max_bytes
         self._memory = memory
+        self.host_memory: SlabMemory | None = memory.host if settings.host_pinned else None
+        """Where voices lie best in this process; None: anywhere."""
         self._storage = DeviceStorage(memory, capacity_bytes=most, dtypes=dtypes)
         self.tier = Tier(DEVICE, self._storage, capacity_bytes=most, observer=metrics, ghost_bytes=most)
         self._limits = SizingLimits(

@@ -91,9 +91,9 @@ def build_tiers(
     Raises:
         ConfigurationError: the engine's device cannot be used from here.
     """
-    storage = HostStorage(settings.host_max_bytes)
-    host = Tier(HOST, storage, capacity_bytes=settings.host_max_bytes, observer=metrics)
     device = DeviceTier.build(descriptor, settings, metrics)
+    storage = HostStorage(settings.host_max_bytes, None if device is None else device.host_memory)
+    host = Tier(HOST, storage, capacity_bytes=settings.host_max_bytes, observer=metrics)
     shared_tier = None
     if shared is not None:
         float16 = settings.shared_dtype == FLOAT16

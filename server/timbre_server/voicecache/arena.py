@@ -34,6 +34,8 @@ class HugePages:
             raise MemoryError(f"no {nbytes} bytes") from error
         with suppress(AttributeError, OSError):  # another system, or a kernel without them
             region.madvise(mmap.MADV_HUGEPAGE)
+            # A child would get copies of what a device may write or read, and needs no voices.
+            region.madvise(mmap.MADV_DONTFORK)
         whole = np.frombuffer(region, np.uint8)
         begin = -whole.ctypes.data % HUGE_PAGE_BYTES
         return whole[begin : begin + nbytes]

@@ -56,8 +56,13 @@ class Upload(Protocol):
 class DeviceMemory(SlabMemory, Protocol):
     """Memory for slabs that can be written and read as arrays.  Thread-safe."""
 
+    @property
+    def host(self) -> SlabMemory | None:
+        """Memory of this process from which the device copies by itself; None where there is no such thing."""
+        ...
+
     def write(self, buffer: Any, offset: int, pieces: Sequence[tuple[Placed, Array]]) -> Upload | None:
-        """Copies arrays to their places behind ``offset``; the arrays may change once this returned.  None: it is over."""
+        """Copies arrays to their places behind ``offset``; holds on to those that it still reads.  None: it is over."""
         ...
 
     def views(self, buffer: Any, offset: int, places: Sequence[Placed]) -> Mapping[str, Any]:
@@ -244,6 +249,8 @@ def _extent(places: Sequence[Placed]) -> int:
 
 class HostSlabMemory:
     """``DeviceMemory`` of numpy arrays, for a machine without torch."""
+
+    host: SlabMemory | None = None
 
     def allocate(self, nbytes: int) -> Any:
         return np.empty(nbytes, np.uint8)

@@ -61,6 +61,8 @@ class MemoryTiers:
     async def keep(self, key: str, digest: str, features: Features, *, source: str, one_off: bool = False) -> Landing:
         """Features that came from ``source``, kept in every tier that takes them."""
         lease = self._host.put(key, digest, features, one_off=one_off)
+        if lease is not None:
+            features = lease.features  # from where the device copies by itself, if from anywhere
         if self._device is not None:
             try:
                 uploaded = await self._on_device(self._device, key, digest, features, one_off=one_off)

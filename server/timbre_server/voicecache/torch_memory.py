@@ -1,22 +1,31 @@
 """How are slabs had from torch, written without stalling the device, and given back so that NVML sees it?
 
-The only module of the cache that needs torch.  Uploads go through one pinned buffer and a stream of their own; who uses
-an array first makes its own stream wait for the upload's event, so that neither a thread nor the whole device is held up.
+The only module of the cache that needs torch.  Uploads have a stream of their own, and go straight from where a voice lies
+in page-locked memory, else through one pinned buffer; who uses an array first makes its own stream wait for the upload's
+event, so that neither a thread nor the whole device is held up.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any, Final
 
 from timbre_server.domain.pcm import Array
 from timbre_server.errors import ConfigurationError
+from timbre_server.voicecache.arena import HugePages
 from timbre_server.voicecache.device_storage import Move, Placed, Upload, raw_bytes
+from timbre_server.voicecache.pinned import PinnedSlabs
+from timbre_server.voicecache.slabs import SlabMemory
 
 STAGING_BYTES: Final = 8 << 20
 """Pinned memory for uploads: twice the largest voice that the benchmarks know (4 MiB); larger ones go in several turns."""
+
+_PORTABLE: Final = 1
+"""``cudaHostRegisterPortable``: locked for every context, as torch locks memory itself."""
 
 
 def torch_memory(device: str) -> TorchMemory:
@@ -38,6 +47,8 @@ def torch_memory(device: str) -> TorchMemory:
 
 class TorchMemory:
     """``DeviceMemory`` of torch tensors, without streams: right for the CPU."""
+
+    host: SlabMemory | None = None
 
     def __init__(self, torch: Any, device: str) -> None:
         self._torch = torch
@@ -91,7 +102,11 @@ class CudaMemory(TorchMemory):
         self._staging_image = self._staging.numpy()
         self._staged: Any = None
         self._lent: Any = None
+        self._flying: deque[tuple[Any, object]] = deque()
+        """Ends of copies that may not be over, and what they read meanwhile."""
         self._lock = threading.Lock()
+        self._page_lock = ThreadPoolExecutor(1, "page-lock")
+        self.host = self._locked = PinnedSlabs(_CudaPageLock(torch, self._device), HugePages(), self._page_lock)
 
     def allocate(self, nbytes: int) -> Any:
         buffer = super().allocate(nbytes)
@@ -101,20 +116,20 @@ class CudaMemory(TorchMemory):
         return buffer
 
     def write(self, buffer: Any, offset: int, pieces: Sequence[tuple[Placed, Array]]) -> Upload | None:
-        parts = [(place.offset, raw_bytes(array)) for place, array in pieces]
-        end = max((begin + len(part) for begin, part in parts), default=0)
+        parts = [(place.offset, raw_bytes(array)) for place, array in pieces if array.nbytes]
+        locked = [(begin, source) for begin, part in parts if (source := self._locked.locked(part)) is not None]
+        if not parts:
+            return None
         with self._lock:
             self._wait_for_lent()
-            for begin in range(0, end, STAGING_BYTES):
-                size = min(STAGING_BYTES, end - begin)
-                if self._staged is not None:
-                    self._staged.synchronize()  # the last turn's bytes have left the pinned buffer
-                self._stage(parts, begin, size)
-                with self._torch.cuda.stream(self._stream):
-                    target = buffer[offset + begin : offset + begin + size]
-                    target.copy_(self._staging[:size], non_blocking=True)
-                    self._staged = self._stream.record_event()
-            return _CudaUpload(self._torch, self._device, self._staged) if end else None
+            if len(locked) == len(parts):
+                copied = self._copied(buffer, offset, locked)
+                self._flying.append((copied, parts))
+            else:
+                copied = self._copied_in_turns(buffer, offset, parts)
+            while self._flying and self._flying[0][0].query():
+                self._flying.popleft()
+        return _CudaUpload(self._torch, self._device, copied)
 
     def copy(self, moves: Sequence[Move]) -> None:
         if not moves:
@@ -149,6 +164,28 @@ class CudaMemory(TorchMemory):
             if lent.query():
                 self._lent = None
 
+    def _copied(self, buffer: Any, offset: int, sources: Sequence[tuple[int, Array]]) -> Any:
+        """The end of copies from page-locked memory."""
+        with self._torch.cuda.stream(self._stream):
+            for begin, source in sources:
+                target = buffer[offset + begin : offset + begin + len(source)]
+                target.copy_(self._torch.from_numpy(source), non_blocking=True)
+            return self._stream.record_event()
+
+    def _copied_in_turns(self, buffer: Any, offset: int, parts: Sequence[tuple[int, Array]]) -> Any:
+        """The end of copies through the pinned buffer."""
+        end = max(begin + len(part) for begin, part in parts)
+        for begin in range(0, end, STAGING_BYTES):
+            size = min(STAGING_BYTES, end - begin)
+            if self._staged is not None:
+                self._staged.synchronize()  # the last turn's bytes have left the pinned buffer
+            self._stage(parts, begin, size)
+            with self._torch.cuda.stream(self._stream):
+                target = buffer[offset + begin : offset + begin + size]
+                target.copy_(self._staging[:size], non_blocking=True)
+                self._staged = self._stream.record_event()
+        return self._staged
+
     def _stage(self, parts: Sequence[tuple[int, Array]], begin: int, size: int) -> None:
         for offset, part in parts:
             low, high = max(offset, begin), min(offset + len(part), begin + size)
@@ -167,3 +204,23 @@ class _CudaUpload:
             return True
         self._torch.cuda.current_stream(self._device).wait_event(self._event)
         return False
+
+
+class _CudaPageLock:
+    """``PageLock`` by the CUDA runtime; an error stays with the thread that called it, and fails no kernel of others."""
+
+    def __init__(self, torch: Any, device: Any) -> None:
+        self._torch = torch
+        self._device = device
+
+    def lock(self, address: int, nbytes: int) -> None:
+        with self._torch.cuda.device(self._device):
+            self._check(self._torch.cuda.cudart().cudaHostRegister(address, nbytes, _PORTABLE))
+
+    def unlock(self, address: int) -> None:
+        with self._torch.cuda.device(self._device):
+            self._check(self._torch.cuda.cudart().cudaHostUnregister(address))
+
+    def _check(self, status: Any) -> None:
+        if int(status):
+            raise MemoryError(f"CUDA error {int(status)}")

@@ -9,6 +9,7 @@ from timbre_server.app.device_tier import DeviceTier
 from timbre_server.domain.voice import Features
 from timbre_server.settings import VoiceCacheSettings
 from timbre_server.telemetry.metrics import Metrics
+from timbre_server.voicecache.arena import HugePages
 from timbre_server.voicecache.device_storage import HostSlabMemory
 
 MIB = 1 << 20
@@ -21,6 +22,20 @@ def a_voice() -> Features:
 
 async def test_an_engine_without_a_device_has_no_such_tier() -> None:
     assert DeviceTier.build(DESCRIPTOR, SETTINGS, Metrics()) is None
+
+
+class Reachable(HostSlabMemory):
+    """A device that copies from some of this process' memory by itself."""
+
+    def __init__(self) -> None:
+        self.host = HugePages()
+
+
+async def test_voices_lie_where_the_device_can_copy_them_unless_the_settings_forbid_it() -> None:
+    memory = Reachable()
+    assert DeviceTier(memory, DESCRIPTOR, SETTINGS, Metrics()).host_memory is memory.host
+    forbidden = SETTINGS.model_copy(update={"host_pinned": False})
+    assert DeviceTier(memory, DESCRIPTOR, forbidden, Metrics()).host_memory is None
 
 
 async def test_without_nvml_the_budget_is_what_was_set_until_the_engine_finds_no_memory() -> None:

@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from tests.server.voicecache.pods import a_pod, forget_then_put, key_of
+from timbre_server.domain.voice import Features
+from timbre_server.voicecache.tier import Lease
 
 
 async def test_the_device_is_asked_first() -> None:
@@ -21,6 +23,23 @@ async def test_what_the_device_drops_comes_back_from_the_host() -> None:
     assert not pod.device.holds(key_of("a"))
     assert [await pod.ask("a"), await pod.ask("a")] == ["host", "device"]
     assert pod.engine.extracted == ["a", "b"]
+
+
+async def test_the_device_copies_from_where_the_host_keeps_a_voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    pod = a_pod(device_entries=1)
+    assert pod.device is not None
+    put, uploaded = pod.device.put, list[Features]()
+
+    def noted(key: str, digest: str, features: Features, *, one_off: bool = False) -> Lease | None:
+        uploaded.append(features)
+        return put(key, digest, features, one_off=one_off)
+
+    monkeypatch.setattr(pod.device, "put", noted)
+    await pod.ask("a")
+    kept = pod.host.get(key_of("a"))
+    assert kept is not None
+    assert uploaded[0] is kept.features
+    kept.release()
 
 
 async def test_callers_at_once_share_one_upload() -> None:
