@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 from tests.cluster import listeners
+from tests.cluster.api import PATIENCE_SECONDS
 
 
 async def test_who_was_accepted_in_the_turn_of_the_end_is_served() -> None:
@@ -20,4 +21,5 @@ async def test_who_was_accepted_in_the_turn_of_the_end_is_served() -> None:
         for _ in range(2):  # the selector tells of the connection, then it is accepted; its transport is yet to be made
             await asyncio.sleep(0)
         await listeners.end(server)
-        await served.wait()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await served.wait()
