@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Self
 
+from timbre_server.ending import end
 from timbre_server.ports import EngineDescriptor
 from timbre_server.settings import VoiceCacheSettings
-from timbre_server.store.ending import end
 from timbre_server.telemetry.log import get_logger
 from timbre_server.telemetry.metrics import Metrics
 from timbre_server.voicecache.device_storage import DeviceStorage

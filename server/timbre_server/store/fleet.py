@@ -10,9 +10,9 @@ from contextvars import Context
 from typing import Final
 
 from timbre_contract.keys import ServiceKeys
+from timbre_server.ending import end
 from timbre_server.errors import StoreUnavailable, TimbreError
 from timbre_server.ports import Acknowledgements, ChangeKind, ChangeListener, VoiceChange, VoiceName
-from timbre_server.store.ending import end
 from timbre_server.store.link import RedisLink
 from timbre_server.store.log_format import MAX_ENTRIES, Acknowledgement, LogEntry
 from timbre_server.store.lua_script import LuaScript

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from timbre_contract.keys import ServiceKeys
+from timbre_server.ending import end, finish
 from timbre_server.errors import StoreUnavailable, Unavailable
-from timbre_server.store.ending import end, finish
 from timbre_server.store.health import LogHealth
 from timbre_server.store.heartbeat import PERIOD_SECONDS, Beat, Heart
 from timbre_server.store.link import Client, RedisLink

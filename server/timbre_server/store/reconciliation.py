@@ -17,9 +17,9 @@ from enum import Enum
 from typing import Final
 
 from timbre_server.domain.voice import VoiceRecord
+from timbre_server.ending import end
 from timbre_server.errors import RegistryFull, StoreUnavailable
 from timbre_server.ports import ChangeKind, VoiceChange, VoiceName
-from timbre_server.store.ending import end
 from timbre_server.store.heartbeat import Beat
 from timbre_server.store.holdings import Holdings, version_of
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Version

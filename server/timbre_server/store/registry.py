@@ -11,11 +11,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from timbre_contract.keys import ServiceKeys
+from timbre_server.ending import end
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import VoiceChange
 from timbre_server.settings import Settings
 from timbre_server.store.checker import Checker
-from timbre_server.store.ending import end
 from timbre_server.store.fleet import RedisFleet
 from timbre_server.store.followed import FollowedVoiceStore
 from timbre_server.store.follower import Follower

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from timbre_contract.keys import ServiceKeys
-from timbre_server.store.ending import finish
+from timbre_server.ending import finish
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.refusals import LIBRARY_ERRORS
 

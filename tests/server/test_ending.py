@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.virtual_time import in_virtual_time
-from timbre_server.store.ending import end, finish
+from timbre_server.ending import end, finish
 
 
 @in_virtual_time

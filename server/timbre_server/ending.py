@@ -1,4 +1,4 @@
-"""How does a task end that talks to Redis on a connection of its own, and leave nothing open?"""
+"""How does a background task end for certain, and leave nothing open?"""
 
 from __future__ import annotations
 
