@@ -28,13 +28,13 @@ from timbre_server.store.features import RedisSharedFeatures
 from timbre_server.store.link import RedisLink
 from timbre_server.telemetry.metrics import Metrics
 from timbre_server.voicecache import (
+    FeatureKeys,
     HostStorage,
     MemoryTiers,
     SharedTier,
     Tier,
     TieredFeatureCache,
     VoiceUse,
-    feature_key,
 )
 from timbre_server.voicecache.codec import encode
 
@@ -68,7 +68,7 @@ class SharedVoices:
     """As the library comes, for the articles' way."""
 
     def key(self, digest: str) -> str:
-        return feature_key(self.descriptor, digest)
+        return FeatureKeys(self.descriptor)(digest)
 
     def tier(self) -> SharedTier:
         return SharedTier(self.shared, self.descriptor, observer=Metrics(), room=HostStorage(HOST_BYTES).room)

@@ -47,10 +47,5 @@ class FeatureKeys:
         return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def feature_key(descriptor: EngineDescriptor, digest: str, transcript: str = "") -> str:
-    """As ``FeatureKeys``, for one key only."""
-    return FeatureKeys(descriptor)(digest, transcript)
-
-
 def _normalised(transcript: str) -> str:
     return " ".join(unicodedata.normalize("NFC", transcript).split())

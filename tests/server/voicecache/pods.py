@@ -21,7 +21,7 @@ from timbre_server.settings import RedisSettings
 from timbre_server.store.features import WHISPER, RedisSharedFeatures
 from timbre_server.store.link import RedisLink
 from timbre_server.store.whisper import Whisper
-from timbre_server.voicecache.keys import feature_key
+from timbre_server.voicecache.keys import FeatureKeys
 from timbre_server.voicecache.memory_tiers import MemoryTiers
 from timbre_server.voicecache.shared_tier import SharedTier
 from timbre_server.voicecache.storage import HostStorage
@@ -127,7 +127,7 @@ PCM = Pcm(np.zeros(24_000, np.float32), 24_000)
 
 
 def key_of(digest: str) -> str:
-    return feature_key(DESCRIPTOR, digest)
+    return FeatureKeys(DESCRIPTOR)(digest)
 
 
 def a_pod(

@@ -17,14 +17,19 @@ from timbre_server.audio.decoding import RecordingDecoder
 from timbre_server.audio.encoding import encode
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.domain.voice import VoiceRecord
-from timbre_server.ports import TensorSpec
+from timbre_server.ports import EngineDescriptor, TensorSpec
 from timbre_server.telemetry.metrics import Metrics
-from timbre_server.voicecache import feature_key
+from timbre_server.voicecache import FeatureKeys
 from timbre_server.voicecache.codec import CorruptFeatures
 from timbre_server.voicecache.codec import decode as decode_features
 from timbre_server.voicecache.codec import encode as encode_features
 from timbre_server.voicecache.storage import HostStorage
 from timbre_server.voicecache.tier import Tier
+
+
+def feature_key(descriptor: EngineDescriptor, digest: str, transcript: str = "") -> str:
+    """A key by itself."""
+    return FeatureKeys(descriptor)(digest, transcript)
 
 
 @pytest.mark.parametrize(
