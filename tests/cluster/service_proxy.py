@@ -60,7 +60,10 @@ class ServiceProxy:
             await listeners.end(self._listeners.pop(key))
         for key, (name, port) in wanted.items():
             if key not in self._listeners:
-                self._listeners[key] = await asyncio.start_server(self._accepting(name, port), *key)
+                with contextlib.suppress(
+                    PermissionError
+                ):  # a port below 1024, and we are not root: nobody is led there
+                    self._listeners[key] = await asyncio.start_server(self._accepting(name, port), *key)
 
     def _accepting(self, name: str, port: Object) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -201,13 +201,13 @@ async def test_a_service_leads_to_pods_that_are_ready(api: Api, namespace: str, 
     probe = {
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": 9000}, "periodSeconds": 1, "failureThreshold": 1}
     }
-    service = await api.create(a_service(namespace, "door", app="a", port=80, target=9000))
+    service = await api.create(a_service(namespace, "door", app="a", port=8080, target=9000))
     for name in ("one", "two"):
         pod = a_pod(namespace, name, image="registry/timbre-server:1", container=probe)
         pod["metadata"]["labels"] = {"app": "a"}
         await _until(api, await api.create(pod), is_ready)
         fake_node.light_pod(name).answers["/who"] = (200, name)
-    url = f"http://{service['spec']['clusterIP']}/who"
+    url = f"http://{service['spec']['clusterIP']}:8080/who"
 
     async def ask() -> str:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
