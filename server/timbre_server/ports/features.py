@@ -14,6 +14,10 @@ def _nothing() -> None:
     pass
 
 
+def _unheard(_count: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, eq=False)
 class FoundFeatures:
     """Features in use, with the place that they came from; whoever gets them calls ``release`` once, when done."""
@@ -61,8 +65,11 @@ class FeatureSource(Protocol):
         """
         ...
 
-    async def prefetch(self, names: Sequence[FeatureName]) -> int:
-        """Takes into memory what the shared tier has of these, hottest first, until the budget is full; how many."""
+    async def prefetch(self, names: Sequence[FeatureName], *, told: Callable[[int], None] = _unheard) -> int:
+        """Takes into memory what the shared tier has of these, hottest first, until the budget is full; how many.
+
+        ``told`` hears now and then how many they are so far.
+        """
         ...
 
     def forget(self, digest: str) -> None:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from timbre_contract.api import WarmUpOutcome
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import FeatureName, FeatureSource, Heat, VoiceName, VoiceStore
 from timbre_server.telemetry.log import get_logger
-
-VOICES_PER_STEP: Final = 16
-"""Voices between two words of progress; they come in one pipeline."""
 
 _log = get_logger("warmup")
 
@@ -61,12 +57,14 @@ class WarmUp:
 
     async def _load(self, tell: Callable[[str], None]) -> None:
         names = await self._wanted()
-        for start in range(0, len(names), VOICES_PER_STEP):
-            tell(f"warming: {self._loaded} of {len(names)} voices")
-            loaded = await self._features.prefetch(names[start : start + VOICES_PER_STEP])
-            self._loaded += loaded
-            if not loaded:
-                return  # memory is full, or the shared tier has nothing for this engine
+
+        def told(loaded: int) -> None:
+            self._loaded = loaded
+            tell(f"warming: {loaded} of {len(names)} voices")
+
+        if names:
+            told(0)
+            await self._features.prefetch(names, told=told)
 
     async def _wanted(self) -> Sequence[FeatureName]:
         """Recordings, hottest first, each once."""

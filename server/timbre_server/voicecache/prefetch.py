@@ -34,8 +34,10 @@ class Prefetch:
         self._for_device_bytes = 0
         self._is_full = False
 
-    async def run(self, wanted: Iterable[tuple[str, str]]) -> int:
+    async def run(self, wanted: Iterable[tuple[str, str]], told: Callable[[int], None]) -> int:
         """How many of these (digest, key) pairs were kept; ends when memory is full, or the shared tier is away.
+
+        ``told`` hears how many they are so far, after each ``VOICES_AT_ONCE``.
 
         Pairs are taken as they are asked for: the first voice is on its way before the key of the second is made.
         """
@@ -46,6 +48,7 @@ class Prefetch:
             except StoreUnavailable:
                 is_away = True
             await self._upload()
+            told(len(self._kept))
         return len(self._kept)
 
     def _arrived(self, digest: str, key: str, features: Features) -> None:

@@ -99,6 +99,14 @@ async def test_nothing_hangs_on_what_was_not_waited_for(fleet: Fleet) -> None:
     assert await pod.ask("voice 11") == "redis"
 
 
+async def test_voices_that_nobody_has_do_not_end_the_asking(fleet: Fleet) -> None:
+    await stored(fleet, "last", encode(features_of("last"), key=key_of("last")))
+    pod, told = fleet.pod(), list[int]()
+    names = [FeatureName(f"unknown {number}") for number in range(2 * VOICES_AT_ONCE)]
+    assert await pod.cache.prefetch([*names, FeatureName("last")], told=told.append) == 1
+    assert told == [0, 0, 1]
+
+
 async def test_a_full_memory_ends_the_asking(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     digests = [f"voice {number}" for number in range(2 * VOICES_AT_ONCE)]
     for digest in digests:
