@@ -2,19 +2,46 @@
 
 Open loop: requests leave at their times however long others take, as people do who don't know each other.  The argument is
 JSON: url, bodies (sent in turn), rate (requests a second), seconds (at most), kept (connections are kept and used again).
+In a body's input {n} becomes the request's number; its reference_audio "one-off" becomes a recording that nobody sent before.
 """
 
 import asyncio
+import base64
+import io
 import itertools
 import json
 import signal
 import sys
 import time
+import wave
 from typing import Any
 
 import aiohttp
 
 TIMEOUT_SECONDS = 60.0
+ONE_OFF_SECONDS = 4
+STEP_SECONDS = 0.02
+
+
+def one_off(number: int) -> str:
+    """Some seconds of /load/speech.wav as WAV, in base64; another part of it for each number."""
+    with wave.open("/load/speech.wav", "rb") as source:
+        room = source.getnframes() - ONE_OFF_SECONDS * source.getframerate()
+        source.setpos(int(number * STEP_SECONDS * source.getframerate()) % room)
+        part = source.readframes(ONE_OFF_SECONDS * source.getframerate())
+        file = io.BytesIO()
+        with wave.open(file, "wb") as wav:
+            wav.setparams(source.getparams())
+            wav.writeframes(part)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def numbered(body: dict[str, Any], number: int) -> dict[str, Any]:
+    """The body of one request."""
+    made = body | {"input": body["input"].replace("{n}", str(number))}
+    if made.get("reference_audio") == "one-off":
+        made["reference_audio"] = one_off(number)
+    return made
 
 
 async def request(session: aiohttp.ClientSession, url: str, body: dict[str, Any], began: float) -> dict[str, Any]:
@@ -52,9 +79,7 @@ async def run(
                 await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))
                 break
             except TimeoutError:
-                # {n} makes a text that nobody has said before.
-                text = body.get("input", "").replace("{n}", str(number))
-                running.append(asyncio.create_task(request(session, url, body | {"input": text}, began)))
+                running.append(asyncio.create_task(request(session, url, numbered(body, number), began)))
         return list(await asyncio.gather(*running))
 
 

@@ -12,6 +12,7 @@ from e2e.kubectl import Kubectl, KubectlError, condition, conditions, eventually
 API_VERSION: Final = "timbre.dev/v1alpha1"
 SERVER: Final = "app.kubernetes.io/component=server"
 REDIS: Final = "app.kubernetes.io/component=redis"
+_DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 HOME: Final = "timbre-system"
 OPERATOR: Final = "deployment/timbre-operator"
 
@@ -127,6 +128,13 @@ class VoiceService:
 
     def ready_pods(self) -> list[dict[str, Any]]:
         return [pod for pod in self.pods() if is_true(pod, "Ready")]
+
+    def deletion_costs(self) -> dict[str, int]:
+        """Of each pod that is not about to end, by its name: the ReplicaSet takes the lowest first."""
+        return {
+            pod["metadata"]["name"]: int(pod["metadata"].get("annotations", {}).get(_DELETION_COST, "0"))
+            for pod in self.pods()
+        }
 
 
 def delete_service(service: VoiceService) -> None:

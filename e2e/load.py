@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import json
+import wave
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import av
+
 from e2e.kubectl import Kubectl, eventually
-from e2e.pods import pod
+from e2e.pods import HER, RECORDINGS, pod
 
 SPEECH: Final = "/v1/audio/speech"
 _SCRIPT: Final = Path(__file__).with_name("in_pod_load.py")
@@ -52,6 +57,16 @@ class Answers:
         return float(taken[min(len(taken) - 1, int(len(taken) * percent / 100))])
 
 
+def speech_wav() -> bytes:
+    """A recording of ours as WAV, which the standard library can cut."""
+    file = io.BytesIO()
+    with av.open(str(RECORDINGS / HER)) as source, wave.open(file, "wb") as wav:
+        wav.setparams((1, 2, source.streams.audio[0].rate, 0, "NONE", ""))
+        for frame in source.decode(audio=0):
+            wav.writeframes(frame.to_ndarray().astype("<i2").tobytes())
+    return file.getvalue()
+
+
 @contextlib.contextmanager
 def under_load(kubectl: Kubectl, images: Mapping[str, str], load: Load, name: str = "load") -> Iterator[Answers]:
     """Runs while the block runs; the answers are there after it.
@@ -64,6 +79,7 @@ def under_load(kubectl: Kubectl, images: Mapping[str, str], load: Load, name: st
             "kind": "ConfigMap",
             "metadata": {"name": name},
             "data": {"load.py": _SCRIPT.read_text("utf-8"), "load.json": json.dumps(vars(load))},
+            "binaryData": {"speech.wav": base64.b64encode(speech_wav()).decode()},
         },
         pod(
             name,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from e2e.kubectl import Kubectl, eventually, is_true
 
-_RECORDINGS: Final = Path(__file__).resolve().parents[1] / "examples" / "voices"
+RECORDINGS: Final = Path(__file__).resolve().parents[1] / "examples" / "voices"
 HER: Final = "allison-female.flac"
 HIM: Final = "librivox-male.flac"
 WAIT: Final = ["python3", "-c", "import signal; signal.pause()"]
@@ -79,7 +79,7 @@ class Client:
 
     @classmethod
     def start(cls, kubectl: Kubectl, images: Mapping[str, str]) -> Client:
-        recordings = {name: base64.b64encode((_RECORDINGS / name).read_bytes()).decode() for name in (HER, HIM)}
+        recordings = {name: base64.b64encode((RECORDINGS / name).read_bytes()).decode() for name in (HER, HIM)}
         kubectl.apply(
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "recordings"}, "binaryData": recordings},
             pod(
