@@ -70,7 +70,8 @@ def test_the_pod_the_node_and_the_image_are_named() -> None:
 def test_a_kubelet_that_waits_and_says_nothing_is_asked_through_its_events() -> None:
     waiting = a_pod().waiting("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"')
     pod = waiting.warned("Failed", f'Failed to pull image "{IMAGE}": {_NOT_FOUND}')
-    state = _state().with_pods(pod).warned("Pod", "another", "Failed", 'Failed to pull image "x": 401')
+    state = _state().warned("Pod", "narrator-7d9c5b8f6d-x2x4p", "Failed", "Error: ErrImagePull")
+    state = state.with_pods(pod).warned("Pod", "another", "Failed", 'Failed to pull image "x": 401')
     assert "write an image that exists" in state.condition("Ready").message
 
 
