@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from timbre_server.domain.voice import Features, feature_bytes
+from timbre_server.domain.voice import Features
 from timbre_server.ports import FoundFeatures
 from timbre_server.voicecache.flights import Landing
 from timbre_server.voicecache.tier import Lease, Tier
@@ -80,7 +80,7 @@ class MemoryTiers:
 
     def fill_host(self, key: str, digest: str, features: Features) -> bool:
         """Keeps features in the host's memory if nothing must go for them; False if there is no room."""
-        if self._host.free_bytes < feature_bytes(features):
+        if not self._host.fits(features):
             return False
         lease = self._host.put(key, digest, features)
         if lease is None:
@@ -95,7 +95,7 @@ class MemoryTiers:
 
     async def fill_device(self, key: str, digest: str, features: Features) -> bool:
         """As ``fill_host``, on the device."""
-        if self._device is None or self._device.free_bytes < feature_bytes(features):
+        if self._device is None or not self._device.fits(features):
             return False
         lease = await self._on_device(self._device, key, digest, features)
         if lease is None:

@@ -89,6 +89,10 @@ class Tier:
         """What can be put without an eviction."""
         return max(0, self.capacity_bytes - self.held_bytes)
 
+    def fits(self, features: Features) -> bool:
+        """Whether these can be put without an eviction."""
+        return self._storage.size_bytes(features) <= self.free_bytes
+
     def holds(self, key: str) -> bool:
         """Whether a look-up would hit now; counts and marks nothing."""
         return key in self._entries

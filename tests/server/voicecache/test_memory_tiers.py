@@ -6,8 +6,11 @@ import threading
 import pytest
 
 from tests.server.voicecache.pods import a_pod, forget_then_put, key_of
+from tests.server.voicecache.tiers import Watcher, features
 from timbre_server.domain.voice import Features
-from timbre_server.voicecache.tier import Lease
+from timbre_server.voicecache.memory_tiers import MemoryTiers
+from timbre_server.voicecache.storage import HostStorage
+from timbre_server.voicecache.tier import Lease, Tier
 
 
 async def test_the_device_is_asked_first() -> None:
@@ -51,6 +54,19 @@ async def test_callers_at_once_share_one_upload() -> None:
     assert len({id(one.features) for one in found}) == 1
     assert pod.device is not None
     assert pod.device.entries == 1
+
+
+async def test_filling_pushes_nobody_out() -> None:
+    """A voice takes whole units of its memory: 400 bytes are 512, which 488 are not."""
+    watcher = Watcher()
+    tiers = [Tier(name, HostStorage(1000), capacity_bytes=1000, observer=watcher) for name in ("host", "device")]
+    memory = MemoryTiers(*tiers)
+    assert memory.fill_host("a", "a", features(500))
+    assert await memory.fill_device("a", "a", features(500))
+    assert not memory.fill_host("b", "b", features(400))
+    assert not await memory.fill_device("b", "b", features(400))
+    assert watcher.evicted == {}
+    assert all(tier.holds("a") for tier in tiers)
 
 
 async def test_a_full_device_leaves_the_voice_in_the_hosts_memory() -> None:
