@@ -204,6 +204,16 @@ class ResultCacheSettings(_Group):
     """Most bytes in this process' memory; 0 = keep none there.  A container's memory limit bounds it too."""
     speed_tolerance_percent: int = Field(default=0, ge=0, le=50)
     """By how much `speed` may differ for speech to count as equal, in percent; 0 = not at all.  Emotions never do."""
+    storage: Literal["redis", "volume", "object"] = "redis"
+    """Where pods share it: the Redis of the voices, a folder, or a bucket; without Redis, pods agree on nothing."""
+    volume_path: Path | None = None
+    """The folder, for `volume`; pods may share it."""
+    volume_max_bytes: int = Field(default=4096 * MIB, ge=MIB)
+    """Most bytes in that folder; then the oldest go."""
+    object_url: str = ""
+    """The bucket, for `object`, as `s3://bucket/prefix`; needs the extra `object-storage`, and the cloud's usual credentials."""
+    object_timeout_seconds: float = Field(default=1.0, gt=0, le=60)
+    """How long the bucket may take, in seconds; beyond it the speech is made."""
     lease_seconds: float = Field(default=5.0, ge=0.5, le=60)
     """How long after the death of a pod that speaks for others another one takes over, in seconds."""
     private_patterns_file: Path | None = None

@@ -15,6 +15,8 @@ SERVER = ("server/timbre_server", "server/timbre_contract")
 OPERATOR = ("operator/timbre_operator", "server/timbre_contract")
 # The engine pocket-tts and the device tier; the server says so where they are wanted and torch is not there.
 NEED_TORCH = {"torch", "transformers", "huggingface_hub", "pynvml"}
+# Options of the cache of finished speech, with the same words.
+EXTRAS = {"cryptography", "obstore"}
 
 
 def _imports(folder: Path) -> Iterator[str]:
@@ -33,7 +35,11 @@ def _normal(name: str) -> str:
 
 @pytest.mark.parametrize(
     ("requirements", "folders", "without"),
-    [("server", SERVER, NEED_TORCH), ("server-torch", SERVER, set()), ("operator", OPERATOR, set())],
+    [
+        ("server", SERVER, NEED_TORCH | EXTRAS),
+        ("server-torch", SERVER, EXTRAS),
+        ("operator", OPERATOR, set()),
+    ],
     ids=["server", "server with torch", "operator"],
 )
 def test_what_is_imported_is_locked_for_the_image(

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from timbre_server.app.registries import Registry
-from timbre_server.ports import EngineDescriptor
+from timbre_server.errors import ConfigurationError
+from timbre_server.ports import EngineDescriptor, ResultFiles, SharedResults
 from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory, SharedResultTier
 from timbre_server.resultcache.privacy import PrivateTexts
 from timbre_server.resultcache.sealing import Sealer
 from timbre_server.settings import ResultCacheSettings
+from timbre_server.store.lone_leases import LoneLeases
+from timbre_server.store.objects import ObjectResults
+from timbre_server.store.stored_results import StoredResults
+from timbre_server.store.volume import VolumeResults
 from timbre_server.telemetry.log import get_logger
 from timbre_server.telemetry.metrics import Metrics
 from timbre_server.voicecache.container_memory import container_memory, host_budget_bytes
@@ -52,7 +57,12 @@ class ResultPlaces:
 
 
 def build_results(
-    descriptor: EngineDescriptor, registry: Registry, settings: ResultCacheSettings, metrics: Metrics
+    descriptor: EngineDescriptor,
+    registry: Registry,
+    settings: ResultCacheSettings,
+    metrics: Metrics,
+    *,
+    scope: str,
 ) -> ResultPlaces:
     """The cache as the settings want it, not started.
 
@@ -65,9 +75,10 @@ def build_results(
     patterns = settings.private_patterns_file
     memory = ResultMemory(capacity_bytes=settings.host_max_bytes, ttl_seconds=settings.ttl_seconds, clock=time.time)
     metrics.watch_results(HOST, lambda: memory.held_bytes)
+    place = _shared_place(registry, scope, settings)
     shared = None
-    if registry.results is not None:
-        shared = SharedResultTier(registry.results, max_entry_bytes=settings.max_entry_bytes, sealer=sealer)
+    if place is not None:
+        shared = SharedResultTier(place, max_entry_bytes=settings.max_entry_bytes, sealer=sealer)
     keys = ResultKeys(
         descriptor,
         speed_tolerance_percent=settings.speed_tolerance_percent,
@@ -82,3 +93,24 @@ def build_results(
     )
     registry.on_retake(cache.replaced)
     return ResultPlaces(cache, memory)
+
+
+def _shared_place(registry: Registry, scope: str, settings: ResultCacheSettings) -> SharedResults | None:
+    """Where pods share it; None for a server that runs alone and was given no place."""
+    if settings.storage == "redis":
+        return registry.results
+    files: ResultFiles
+    if settings.storage == "volume":
+        if settings.volume_path is None:
+            raise ConfigurationError("TIMBRE_RESULT_CACHE__STORAGE=volume needs TIMBRE_RESULT_CACHE__VOLUME_PATH")
+        files = VolumeResults(
+            settings.volume_path / scope, max_bytes=settings.volume_max_bytes, ttl_seconds=settings.ttl_seconds
+        )
+    else:
+        files = ObjectResults(
+            settings.object_url,
+            scope=scope,
+            ttl_seconds=settings.ttl_seconds,
+            timeout_seconds=settings.object_timeout_seconds,
+        )
+    return StoredResults(files, LoneLeases() if registry.results is None else registry.results)

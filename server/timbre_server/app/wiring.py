@@ -141,7 +141,7 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
     observer.relief = tiers.out_of_memory
     encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="timbre-encoder")
     decoder = _build_decoder(settings.voices)
-    results = build_results(engine.descriptor, registry, settings.result_cache, metrics)
+    results = build_results(engine.descriptor, registry, settings.result_cache, metrics, scope=settings.scope)
     services = _build_services(
         settings, engine, dispatcher, decoder, registry=registry, tiers=tiers, results=results, demand=demand
     )

@@ -200,23 +200,48 @@ class Standing(StrEnum):
     """Ours, and other pods wait for what comes of it."""
 
 
-class SharedResults(Protocol):
-    """Finished speech as bytes that all pods see, and the right to make it.
+class ResultLeases(Protocol):
+    """The right to make finished speech, which one pod has at a time.
 
-    A cache: everything in it may vanish at any time.  What is there ends by itself after a fixed time, however often it
-    is heard.  Every method raises ``StoreUnavailable`` when the place cannot be reached within its budget.
+    Every method raises ``StoreUnavailable`` when the place cannot be reached within its budget.
     """
 
-    async def get(self, name: ResultName) -> Blob | None:
-        """The blob, or None."""
-        ...
-
     async def claim(self, name: ResultName) -> Held | Granted | Taken:
-        """The blob, or the right to make it, or who else has that right and from now on knows that somebody waits."""
+        """The right to make it, or who else has that right and from now on knows that somebody waits; or the blob itself,
+        where that lies in the same place."""
         ...
 
     async def renew(self, name: ResultName, token: str) -> Standing:
         """Prolongs a lease, and tells whether others wait."""
+        ...
+
+    async def abandon(self, name: ResultName, token: str) -> bool:
+        """Ends the lease without a result and wakes those who wait; whether it still was the caller's."""
+        ...
+
+    async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
+        """Returns when a claim on that name was resolved anywhere, or when the time is up."""
+        ...
+
+    async def erase(self, digest: str) -> int:
+        """Takes the leases on all speech of a recording away, so that what is made now cannot be published; how many blobs
+        went with them, where those lie in the same place."""
+        ...
+
+    async def close(self) -> None:
+        """Gives back what it holds.  Idempotent."""
+        ...
+
+
+class SharedResults(ResultLeases, Protocol):
+    """Finished speech as bytes that all pods see, and the right to make it.
+
+    A cache: everything in it may vanish at any time.  What is there ends by itself after a fixed time, however often it
+    is heard.
+    """
+
+    async def get(self, name: ResultName) -> Blob | None:
+        """The blob, or None."""
         ...
 
     async def publish(self, name: ResultName, blob: bytes, token: str | None) -> bool:
@@ -226,16 +251,27 @@ class SharedResults(Protocol):
         """
         ...
 
-    async def abandon(self, name: ResultName, token: str) -> None:
-        """Ends the lease without a result and wakes those who wait."""
+
+class ResultFiles(Protocol):
+    """Finished speech as bytes in a place that knows nothing of leases, as a volume or a bucket.
+
+    A cache, as ``SharedResults``, and with the same error.
+    """
+
+    async def get(self, name: ResultName) -> Blob | None:
+        """The blob, or None; never a part of one."""
         ...
 
-    async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
-        """Returns when a claim on that name was resolved anywhere, or when the time is up."""
+    async def put(self, name: ResultName, blob: bytes) -> None:
+        """Stores it, whatever is there."""
+        ...
+
+    async def remove(self, name: ResultName) -> None:
+        """Removes one, if it is there."""
         ...
 
     async def erase(self, digest: str) -> int:
-        """Removes all blobs of a recording and their leases, so that what is made now cannot be published; how many blobs."""
+        """Removes all blobs of a recording; how many."""
         ...
 
     async def close(self) -> None:

@@ -87,9 +87,9 @@ class RedisSharedResults:
         with _full_is_away():
             return bool(await self._link.write(lambda client: _PUBLISH.run(client, self._pair(name), *arguments)))
 
-    async def abandon(self, name: ResultName, token: str) -> None:
+    async def abandon(self, name: ResultName, token: str) -> bool:
         keys = [self._keys.result_lease(name.key)]
-        await self._link.write(lambda client: _ABANDON.run(client, keys, token, *self._whisper(name)))
+        return bool(await self._link.write(lambda client: _ABANDON.run(client, keys, token, *self._whisper(name))))
 
     async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
         await self._news.wait(name.key, timeout_seconds=timeout_seconds)

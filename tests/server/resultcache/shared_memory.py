@@ -78,9 +78,9 @@ class SharedMemory:
         self._wake()
         return True
 
-    async def abandon(self, name: ResultName, token: str) -> None:
+    async def abandon(self, name: ResultName, token: str) -> bool:
         self._world.called("abandon")
-        self._end(name, token)
+        return self._end(name, token)
 
     async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
         try:

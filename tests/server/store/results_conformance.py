@@ -73,7 +73,7 @@ class SharedResultsConformance:
         shared = make()
         token = await token_of(shared)
         await make().claim(NAME)
-        await shared.abandon(NAME, token)
+        assert await shared.abandon(NAME, token)
         assert await shared.renew(NAME, await token_of(shared)) is Standing.OURS
 
     async def test_a_token_of_somebody_else_is_worth_nothing(self, make: Make) -> None:
@@ -81,7 +81,7 @@ class SharedResultsConformance:
         token = await token_of(shared)
         assert not await shared.publish(NAME, b"forged", "another token")
         assert await shared.renew(NAME, "another token") is Standing.LOST
-        await shared.abandon(NAME, "another token")
+        assert not await shared.abandon(NAME, "another token")
         assert await shared.renew(NAME, token) is Standing.OURS
         assert await found(shared) is None
 
