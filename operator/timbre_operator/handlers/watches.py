@@ -15,6 +15,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -30,23 +31,37 @@ Heard = Callable[[str, Mapping[str, Any]], None]
 Session = Callable[[], Awaitable[tuple[str, aiohttp.ClientSession]]]
 """Makes an authenticated session, and says where the API server is."""
 
-_RESTART: Final = Backoff(1.0, 30.0)
 _CALM_SECONDS: Final = 300.0
 """A failure after so long a time is the first of a new row."""
-_LOGIN_SECONDS: Final = 5.0
 _REQUEST_SECONDS: Final = 30.0
 """Lists of thousands of objects; watches have no end."""
 
 logger = logging.getLogger("timbre.watches")
 
 
+_RESTART: Final = Backoff(1.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How hard is tried again."""
+
+    restart: Backoff = _RESTART
+    """When kopf has ended."""
+    login_seconds: float = 5.0
+    """At least between two logins: kopf logs in whenever it was not let in (401), at once and without end."""
+
+
 class Watches:
     """One thread that watches a set of kinds."""
 
-    def __init__(self, heard: Heard, session: Session, *, namespaces: Sequence[str]) -> None:
+    def __init__(
+        self, heard: Heard, session: Session, *, namespaces: Sequence[str], pace: Pace = Pace()
+    ) -> None:  # immutable
         self._heard = heard
         self._session = session
         self._namespaces = tuple(namespaces)
+        self._pace = pace
         self._kinds: tuple[Watched, ...] = ()
         self._running: _Thread | None = None
 
@@ -57,7 +72,7 @@ class Watches:
             return
         await self.stop()
         self._kinds = wanted
-        self._running = _Thread(self._heard, self._session, self._namespaces, wanted)
+        self._running = _Thread(self._heard, self._session, self._namespaces, wanted, self._pace)
         self._running.start()
         names = [watched.kind.plural for watched in wanted]
         logger.info("watching", extra={"fields": {"kinds": names}})
@@ -72,11 +87,14 @@ class Watches:
 class _Thread:
     """kopf, from start to end."""
 
-    def __init__(self, heard: Heard, session: Session, namespaces: Sequence[str], kinds: tuple[Watched, ...]) -> None:
+    def __init__(
+        self, heard: Heard, session: Session, namespaces: Sequence[str], kinds: tuple[Watched, ...], pace: Pace
+    ) -> None:
         self._heard = heard
         self._session = session
         self._namespaces = namespaces
         self._kinds = kinds
+        self._pace = pace
         self._main = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._stopping = threading.Event()
@@ -111,7 +129,7 @@ class _Thread:
             if self._stopping.is_set():
                 return
             failures = 1 if self._own.time() - began > _CALM_SECONDS else failures + 1
-            wait = _RESTART.seconds(failures, 0.0)
+            wait = self._pace.restart.seconds(failures, 0.0)
             logger.warning("the watches ended; they begin anew", extra={"fields": {"in_seconds": wait}})
             try:
                 async with asyncio.timeout(wait):
@@ -137,9 +155,8 @@ class _Thread:
         @kopf.on.login(registry=registry)
         async def login(**_: Any) -> kopf.AiohttpSession:
             nonlocal last
-            # kopf logs in whenever it was not let in (401), at once and without end.
             now = asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0.0, last + _LOGIN_SECONDS - now))
+            await asyncio.sleep(max(0.0, last + self._pace.login_seconds - now))
             last = asyncio.get_running_loop().time()
             server, session = await self._session()
             return kopf.AiohttpSession(server=server, aiohttp_session=session)

@@ -1,0 +1,144 @@
+"""kopf tells us what happens, and does nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from tests.operator.handlers.watched_api import WatchedApi
+from timbre_operator.handlers.watches import Pace, Watches
+from timbre_operator.kinds import DEPLOYMENT, POD, VOICE_SERVICE, WATCHED, Watched
+from timbre_operator.reconciler.backoff import Backoff
+
+BY_NAME = {watched.kind.kind: watched for watched in WATCHED}
+SOME = (BY_NAME["VoiceService"], BY_NAME["Deployment"])
+
+
+def a_thing(name: str, version: int = 1) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "studio", "uid": f"uid-{name}", "resourceVersion": str(version)}
+    return {"metadata": metadata}
+
+
+class Scene:
+    """Watches of an API, and what they told."""
+
+    def __init__(self, api: WatchedApi, address: str) -> None:
+        self.api = api
+        self.told: list[tuple[str, str, str]] = []
+        self.tokens = ["Bearer one"]
+        """Of each login the next one, of later ones the last."""
+        self.logins = 0
+        self._address = address
+        self._news = asyncio.Event()
+        at_once = Pace(restart=Backoff(0.0, 0.0), login_seconds=0.0)
+        self.watches = Watches(self._hear, self._session, namespaces=(), pace=at_once)
+
+    async def until_told(self, what: tuple[str, str, str]) -> None:
+        while what not in self.told:
+            self._news.clear()
+            await self._news.wait()
+
+    def _hear(self, type_: str, manifest: Mapping[str, Any]) -> None:
+        self.told.append((type_, manifest["kind"], manifest["metadata"]["name"]))
+        self._news.set()
+
+    async def _session(self) -> tuple[str, aiohttp.ClientSession]:
+        self.logins += 1
+        token = self.tokens[min(self.logins, len(self.tokens)) - 1]
+        return self._address, aiohttp.ClientSession(headers={"Authorization": token})
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    api = WatchedApi(*SOME)
+    async with TestServer(api.application()) as server:
+        made = Scene(api, str(server.make_url("")).rstrip("/"))
+        yield made
+        await made.watches.stop()
+        api.break_watches()
+
+
+async def test_what_is_there_is_told_first_and_then_every_change(scene: Scene) -> None:
+    scene.api.items["deployments"] = [a_thing("old")]
+    await scene.watches.follow(SOME)
+    await scene.until_told(("", "Deployment", "old"))
+    await scene.api.until_watched(DEPLOYMENT)
+    for number, type_ in enumerate(("ADDED", "MODIFIED", "DELETED"), 2):
+        scene.api.tell(DEPLOYMENT, type_, a_thing("new", number))
+        await scene.until_told((type_, "Deployment", "new"))
+
+
+async def test_only_our_own_objects_are_asked_for_and_nothing_is_ever_written(scene: Scene) -> None:
+    await scene.watches.follow(SOME)
+    await scene.api.until_watched(VOICE_SERVICE)
+    await scene.api.until_watched(DEPLOYMENT)
+    scene.api.tell(VOICE_SERVICE, "ADDED", a_thing("narrator"))
+    await scene.until_told(("ADDED", "VoiceService", "narrator"))
+    assert {method for method, _, _ in scene.api.requests} == {"GET"}
+    selectors = {plural: query.get("labelSelector") for _, plural, query in scene.api.requests}
+    assert selectors == {"voiceservices": None, "deployments": "app.kubernetes.io/managed-by=timbre-operator"}
+
+
+async def test_the_same_kinds_again_begin_nothing_anew(scene: Scene) -> None:
+    await scene.watches.follow(SOME)
+    await scene.api.until_watched(DEPLOYMENT)
+    lists = len(scene.api.requests)
+    await scene.watches.follow(list(SOME))
+    assert len(scene.api.requests) == lists
+
+
+async def test_a_kind_that_comes_later_is_watched_and_one_that_goes_is_not(scene: Scene) -> None:
+    await scene.watches.follow(SOME[:1])
+    await scene.api.until_watched(VOICE_SERVICE)
+    await scene.watches.follow(SOME)
+    await scene.api.until_watched(DEPLOYMENT)
+    await scene.watches.follow(SOME[:1])
+    assert not scene.api._streams["deployments"]
+
+
+async def test_a_stream_that_ends_is_opened_again_where_it_ended(scene: Scene) -> None:
+    await scene.watches.follow(SOME)
+    await scene.api.until_watched(DEPLOYMENT)
+    scene.api.tell(DEPLOYMENT, "ADDED", a_thing("new", 17))
+    await scene.until_told(("ADDED", "Deployment", "new"))
+    scene.api.break_watches()
+    scene.api._streams["deployments"].clear()
+    await scene.api.until_watched(DEPLOYMENT)
+    (_, _, last) = [asked for asked in scene.api.requests if asked[1] == "deployments"][-1]
+    assert last["resourceVersion"] == "17"
+
+
+async def test_whoever_is_not_let_in_logs_in_again(scene: Scene) -> None:
+    scene.tokens = ["Bearer old", "Bearer one"]
+    await scene.watches.follow(SOME)
+    await scene.api.until_watched(DEPLOYMENT)
+    assert scene.logins == 2
+
+
+@pytest.mark.slow  # kopf takes five seconds to end when it fails
+async def test_watches_that_break_for_good_begin_anew(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.api.failures = 1
+    scene.api.items["deployments"] = [a_thing("old")]
+    await scene.watches.follow(SOME)
+    await scene.until_told(("", "Deployment", "old"))
+    assert "the watches ended; they begin anew" in caplog.text
+
+
+async def test_stopping_leaves_no_thread_and_no_stream(scene: Scene) -> None:
+    await scene.watches.follow(SOME)
+    await scene.api.until_watched(DEPLOYMENT)
+    await scene.watches.stop()
+    assert scene.watches._running is None
+    await scene.watches.stop()  # and again, which is nothing
+
+
+def test_every_kind_but_voice_services_is_selected_by_our_labels() -> None:
+    assert [watched.kind for watched in WATCHED if not watched.selector] == [VOICE_SERVICE]
+    assert dict(BY_NAME["Pod"].selector) == {"app.kubernetes.io/name": "timbre"}
+    assert isinstance(BY_NAME["Pod"], Watched)
+    assert BY_NAME["Pod"].kind is POD
