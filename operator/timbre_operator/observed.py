@@ -54,17 +54,17 @@ class RedisFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """The last minute beside the five minutes before it: tells why the load changes."""
+    """The last half minute beside the five minutes before it: tells why the load changes."""
 
     hit_rate_percent: int | None = None
-    """Of the last minute; None without look-ups."""
+    """Of the last half minute; None without look-ups."""
     hit_rate_before_percent: int | None = None
     synthesis_before_seconds: float = 0.0
     """Engine seconds demanded per second, for speech."""
     extraction_before_seconds: float = 0.0
     """The same for extractions."""
     queue_peak: float = 0.0
-    """The most that waited in the last minute: an autoscaler may have seen it when nobody else looked."""
+    """The most that waited in the last half minute: an autoscaler may have seen it when nobody else looked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from timbre_operator.observed import Trend
 
 HIT_RATE_SECONDS: Final = 300.0
 """The five minutes over which the hit rate is stated everywhere: status, alerts, the server's own gauge."""
-RECENT_SECONDS: Final = 60.0
-"""The last minute: four looks of the HPA, so a decision and its cause lie in it."""
+RECENT_SECONDS: Final = 30.0
+"""Two looks of the HPA: a decision and its cause lie in it, and not much of what was before."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Stretch:
 
 
 class History:
-    """The last six minutes of a service."""
+    """The last five and a half minutes of a service."""
 
     def __init__(self) -> None:
         self._stretches: deque[Stretch] = deque()
@@ -46,7 +46,7 @@ class History:
         return _hit_rate_percent(self._between(now - HIT_RATE_SECONDS, now))
 
     def trend(self, now: float) -> Trend:
-        """The last minute beside the five before it."""
+        """The last half minute beside the five minutes before it."""
         recent = self._between(now - RECENT_SECONDS, now)
         before = self._between(now - RECENT_SECONDS - HIT_RATE_SECONDS, now - RECENT_SECONDS)
         return Trend(

@@ -237,10 +237,10 @@ def test_the_hit_rate_is_that_of_five_minutes_over_all_pods() -> None:
     assert scene.load.hit_rate_percent is None
 
 
-def test_the_last_minute_is_told_apart_from_the_minutes_before() -> None:
+def test_the_last_half_minute_is_told_apart_from_the_minutes_before() -> None:
     scene = Scene("a")
     scene.step(60, synthesis=1.0, lookups=10.0, extractions=0.5)
-    scene.step(12, synthesis=1.0, extraction=2.0, lookups=10.0, extractions=9.0)
+    scene.step(6, synthesis=1.0, extraction=2.0, lookups=10.0, extractions=9.0)
 
     trend = scene.load.trend
     assert (trend.hit_rate_before_percent, trend.hit_rate_percent) == (95, 10)
@@ -248,12 +248,12 @@ def test_the_last_minute_is_told_apart_from_the_minutes_before() -> None:
     assert trend.extraction_before_seconds == 0.0
 
 
-def test_the_most_that_waited_in_a_minute_is_remembered() -> None:
+def test_the_most_that_waited_in_half_a_minute_is_remembered() -> None:
     scene = Scene("a")
     scene.pods["a"].queued = 40
     scene.step()
     scene.pods["a"].queued = 0
-    scene.step(11)
+    scene.step(5)
     assert scene.load.trend.queue_peak == 40
     scene.step()
     assert scene.load.trend.queue_peak == 0
