@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Final, TextIO
 
 ROOT: Final = "timbre"
-_KOPF_CHATTER: Final = ("OS signals are ignored",)
-"""It says so because it runs in a thread, which is meant."""
+_KOPF_CHATTER: Final = ("OS signals are ignored", "Cleanup activity is not executed")
+"""It says so because it runs in a thread and is ended by cancellation, which is meant."""
 
 
 class JsonFormatter(logging.Formatter):

@@ -12,6 +12,7 @@ the rest: when a watch fails for good, when a kind appears, when a right was gra
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -99,16 +100,18 @@ class _Thread:
         self._ended = asyncio.Event()
         self._stopping = threading.Event()
         self._own: asyncio.AbstractEventLoop | None = None
-        self._stop_flag: asyncio.Event | None = None
+        self._work: asyncio.Task[None] | None = None
+        self._sessions: list[aiohttp.ClientSession] = []
         self._thread = threading.Thread(target=self._run, name="watches", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     async def stop(self) -> None:
+        # By cancellation: told to stop, kopf waits up to five seconds for tasks of its own that never end.
         self._stopping.set()
-        if self._own is not None and self._stop_flag is not None:
-            self._own.call_soon_threadsafe(self._stop_flag.set)
+        if self._own is not None and self._work is not None:
+            self._own.call_soon_threadsafe(self._work.cancel)
         await self._ended.wait()
 
     def _run(self) -> None:
@@ -118,34 +121,32 @@ class _Thread:
             self._main.call_soon_threadsafe(self._ended.set)
 
     async def _again_and_again(self) -> None:
-        self._own, self._stop_flag = asyncio.get_running_loop(), asyncio.Event()
+        self._own, self._work = asyncio.get_running_loop(), asyncio.current_task()
         failures = 0
-        while not self._stopping.is_set():
-            began = self._own.time()
-            try:
-                await self._operator(self._stop_flag)
-            except Exception:  # whatever kopf raises: without watches there is still the resync
-                logger.exception("the watches broke")
-            if self._stopping.is_set():
-                return
-            failures = 1 if self._own.time() - began > _CALM_SECONDS else failures + 1
-            wait = self._pace.restart.seconds(failures, 0.0)
-            logger.warning("the watches ended; they begin anew", extra={"fields": {"in_seconds": wait}})
-            try:
-                async with asyncio.timeout(wait):
-                    await self._stop_flag.wait()
-            except TimeoutError:
-                continue
+        with contextlib.suppress(asyncio.CancelledError):
+            while not self._stopping.is_set():
+                began = self._own.time()
+                try:
+                    await self._operator()
+                except Exception:  # whatever kopf raises: without watches there is still the resync
+                    logger.exception("the watches broke")
+                failures = 1 if self._own.time() - began > _CALM_SECONDS else failures + 1
+                wait = self._pace.restart.seconds(failures, 0.0)
+                logger.warning("the watches ended; they begin anew", extra={"fields": {"in_seconds": wait}})
+                await asyncio.sleep(wait)
 
-    async def _operator(self, stop_flag: asyncio.Event) -> None:
-        await kopf.operator(
-            registry=self._registry(),
-            settings=_settings(self._kinds),
-            standalone=True,
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
-            stop_flag=stop_flag,
-        )
+    async def _operator(self) -> None:
+        try:
+            await kopf.operator(
+                registry=self._registry(),
+                settings=_settings(self._kinds),
+                standalone=True,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+            )
+        finally:
+            while self._sessions:
+                await self._sessions.pop().close()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -159,6 +160,7 @@ class _Thread:
             await asyncio.sleep(max(0.0, last + self._pace.login_seconds - now))
             last = asyncio.get_running_loop().time()
             server, session = await self._session()
+            self._sessions.append(session)
             return kopf.AiohttpSession(server=server, aiohttp_session=session)
 
         for watched in self._kinds:
