@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from tests.cluster.api import Object
@@ -160,4 +159,4 @@ def _last_words(run: Run) -> str:
     """As ``terminationMessagePolicy: FallbackToLogsOnError`` shows them."""
     if not isinstance(run, ProcessRun):
         return ""
-    return Path(run.log).read_bytes()[-_LAST_WORDS:].decode(errors="replace")
+    return run.log.read_bytes()[run.begins_at :][-_LAST_WORDS:].decode(errors="replace")

@@ -42,16 +42,19 @@ class ProcessRun:
 
     process: asyncio.subprocess.Process
     log: Path
+    begins_at: int
+    """Where this run begins in the log, in bytes."""
 
     @classmethod
     async def begin(cls, program: Program, log: Path, folder: Path) -> Self:
         """Raises: OSError: it cannot be started."""
         with log.open("ab") as output:
+            begins_at = output.tell()
             process = await asyncio.create_subprocess_exec(
                 *dying_with_us(program.command),
                 env=dict(program.environment), cwd=folder, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
-        return cls(process, log)
+        return cls(process, log, begins_at)
 
     async def wait(self) -> int:
         code = await self.process.wait()

@@ -48,7 +48,7 @@ class FakeVolumes:
 
     def folder_of(self, claim: str) -> Path:
         """What a claim's volume holds."""
-        return self._folder / self.claims[claim]["spec"]["volumeName"]
+        return self._folder / _name(self.claims[claim])
 
     async def see(self, event: Event) -> None:
         """One change of a claim."""
@@ -74,7 +74,7 @@ class FakeVolumes:
 
     async def _provision(self, claim: Object, size: str) -> None:
         metadata = claim["metadata"]
-        name = f"volume-{metadata['uid']}"
+        name = _name(claim)
         if name in self._made or claim["spec"].get("storageClassName") not in (STORAGE_CLASS, OTHER_CLASS):
             return
         path = self._folder / name
@@ -108,3 +108,8 @@ class FakeVolumes:
         if volume is not None:
             await self._api.delete(volume)
             shutil.rmtree(volume["spec"]["hostPath"]["path"], ignore_errors=True)
+
+
+def _name(claim: Object) -> str:
+    """Of its volume."""
+    return f"volume-{claim['metadata']['uid']}"

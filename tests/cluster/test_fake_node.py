@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,7 +17,26 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fake_node import FakeNode
 from tests.cluster.fake_volumes import STORAGE_CLASS
 
-_SLEEPER = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done"]
+_WAIT = 'touch "${READY:-/dev/null}"; while :; do sleep 0.05; done'
+_SLEEPER = ["sh", "-c", f"trap 'exit 0' TERM; {_WAIT}"]
+
+
+def _ready_by(file: Path) -> Object:
+    """A container that is ready once its script has made this file."""
+    return {
+        "env": [{"name": "READY", "value": str(file)}],
+        "readinessProbe": {"exec": {"command": ["test", "-e", str(file)]}, "periodSeconds": 1, "failureThreshold": 1},
+    }
+
+
+async def _last_words(api: Api, pod: Object) -> str:
+    """Of a container that ended and is started again."""
+
+    def ended(found: Object) -> Any:
+        return (found["status"].get("containerStatuses") or [{}])[0].get("lastState", {}).get("terminated")
+
+    again = await _until(api, pod, ended)
+    return str(ended(again)["message"])
 
 
 async def _until(api: Api, pod: Object, claim: Any, *, gone: bool = False) -> Object:
@@ -101,7 +121,7 @@ async def test_a_node_without_the_labels_is_not_taken(api: Api, namespace: str, 
 
 
 async def test_a_pod_waits_for_its_secret(api: Api, namespace: str, fake_node: FakeNode) -> None:
-    fake_node.images["registry/reader:1"] = ["sh", "-c", "cat /secrets/word; exec sleep 60"]
+    fake_node.images["registry/reader:1"] = ["sh", "-c", "cat /secrets/word; exit 1"]
     volume = {"name": "s", "secret": {"secretName": "words", "items": [{"key": "word", "path": "word"}]}}
     pod = a_pod(
         namespace,
@@ -110,10 +130,9 @@ async def test_a_pod_waits_for_its_secret(api: Api, namespace: str, fake_node: F
         container={"volumeMounts": [{"name": "s", "mountPath": "/secrets"}]},
     )
     pod = await _until(api, await api.create(pod), waits_for("ContainerCreating"))
-    await api.until("v1/Pod", namespace, "bare", waits_for("ContainerCreating"))
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "words", "namespace": namespace}}
     await api.create({**secret, "stringData": {"word": "open sesame"}})
-    await _until(api, pod, is_ready)
+    assert await _last_words(api, pod) == "open sesame"
     assert "FailedMount" in await _reasons(api, namespace)
 
 
@@ -125,9 +144,12 @@ async def test_a_missing_variable_is_told(api: Api, namespace: str, fake_node: F
     assert fake_node.pods["bare"].containers["server"].run is None
 
 
-async def test_a_deleted_pod_ends_by_sigterm_and_is_gone(api: Api, namespace: str, fake_node: FakeNode) -> None:
-    fake_node.images["registry/polite:1"] = ["sh", "-c", "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"]
-    pod = await _until(api, await api.create(a_pod(namespace, image="registry/polite:1")), is_ready)
+async def test_a_deleted_pod_ends_by_sigterm_and_is_gone(
+    api: Api, namespace: str, fake_node: FakeNode, tmp_path: Path
+) -> None:
+    fake_node.images["registry/polite:1"] = ["sh", "-c", f"trap 'echo bye; exit 0' TERM; {_WAIT}"]
+    pod = a_pod(namespace, image="registry/polite:1", container=_ready_by(tmp_path / "ready"))
+    pod = await _until(api, await api.create(pod), is_ready)
     life = fake_node.pods["bare"]
     await api.delete(pod)
     await _until(api, pod, None, gone=True)
@@ -135,11 +157,12 @@ async def test_a_deleted_pod_ends_by_sigterm_and_is_gone(api: Api, namespace: st
 
 
 async def test_who_does_not_listen_is_killed_after_the_grace_period(
-    api: Api, namespace: str, fake_node: FakeNode
+    api: Api, namespace: str, fake_node: FakeNode, tmp_path: Path
 ) -> None:
-    fake_node.images["registry/stubborn:1"] = ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]
-    pod = await api.create(a_pod(namespace, image="registry/stubborn:1", terminationGracePeriodSeconds=1))
-    await _until(api, pod, is_ready)
+    fake_node.images["registry/stubborn:1"] = ["sh", "-c", f"trap '' TERM; {_WAIT}"]
+    container = _ready_by(tmp_path / "ready")
+    pod = a_pod(namespace, image="registry/stubborn:1", terminationGracePeriodSeconds=1, container=container)
+    pod = await _until(api, await api.create(pod), is_ready)
     pid = _pid(fake_node)
     await api.delete(pod)
     await _until(api, pod, None, gone=True)
@@ -156,17 +179,15 @@ async def test_a_failing_start_up_probe_restarts_the_container(api: Api, namespa
 
 
 async def test_liveness_restarts_and_readiness_takes_out_of_service(
-    api: Api, namespace: str, fake_node: FakeNode, tmp_path: Any
+    api: Api, namespace: str, fake_node: FakeNode, tmp_path: Path
 ) -> None:
     fake_node.images["registry/sleeper:1"] = _SLEEPER
     alive, ready = tmp_path / "alive", tmp_path / "ready"
-    for file in (alive, ready):
-        file.touch()
-    probes = {
-        name: {"exec": {"command": ["test", "-e", str(file)]}, "periodSeconds": 1, "failureThreshold": 1}
-        for name, file in (("livenessProbe", alive), ("readinessProbe", ready))
-    }
-    pod = await _until(api, await api.create(a_pod(namespace, image="registry/sleeper:1", container=probes)), is_ready)
+    alive.touch()
+    liveness = {"exec": {"command": ["test", "-e", str(alive)]}, "periodSeconds": 1, "failureThreshold": 1}
+    container = {**_ready_by(ready), "livenessProbe": liveness}
+    pod = a_pod(namespace, image="registry/sleeper:1", container=container)
+    pod = await _until(api, await api.create(pod), is_ready)
     ready.unlink()
     pod = await _until(api, pod, lambda found: not is_ready(found))
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
@@ -232,12 +253,13 @@ async def test_a_light_pod_says_what_the_test_says(api: Api, namespace: str, fak
 async def test_services_are_announced_in_variables_unless_the_pod_wants_none(
     api: Api, namespace: str, fake_node: FakeNode
 ) -> None:
-    fake_node.images["registry/printer:1"] = ["sh", "-c", "echo at $TIMBRE_PORT; exec sleep 60"]
+    fake_node.images["registry/printer:1"] = ["sh", "-c", "echo at $TIMBRE_PORT; exit 1"]
     service = await api.create(a_service(namespace, "timbre"))
+    words = {}
     for name, wanted in (("linked", True), ("unlinked", False)):
         pod = a_pod(namespace, name, image="registry/printer:1", enableServiceLinks=wanted)
-        await _until(api, await api.create(pod), is_ready)
-    assert fake_node.pods["linked"].log().startswith(f"at tcp://{service['spec']['clusterIP']}:8000")
+        words[name] = await _last_words(api, await api.create(pod))
+    assert words == {"linked": f"at tcp://{service['spec']['clusterIP']}:8000\n", "unlinked": "at\n"}
 
 
 async def test_a_process_that_dies_is_started_again(api: Api, namespace: str, fake_node: FakeNode) -> None:
