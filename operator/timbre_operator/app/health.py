@@ -25,7 +25,7 @@ class Health:
     oldest_seconds: Callable[[], float]
     lease_lost: Callable[[], bool]
     synced: Callable[[], bool]
-    """Whether everything was listed at least once."""
+    """Whether everything was listed, and pods were asked as often as it takes to serve numbers."""
     stale_seconds: float
 
     def dead(self) -> list[str]:
@@ -34,7 +34,7 @@ class Health:
 
     def unready(self) -> list[str]:
         """The same for those who want an answer from it."""
-        return [*self._dead(), *(() if self.synced() else ("the cluster was not listed yet",))]
+        return [*self._dead(), *(() if self.synced() else ("it does not know the cluster yet",))]
 
     def _dead(self) -> Iterator[str]:
         if (idle := self.idle_seconds()) > self.stale_seconds:
