@@ -10,6 +10,9 @@ from pathlib import Path
 
 from timbre_contract.metrics import SERVER_METRICS, MetricSpec
 from timbre_contract.operator_metrics import OPERATOR_METRICS
+from timbre_operator.app.flags import FLAGS, SWITCH, WITHOUT_METRICS_API
+from timbre_operator.rights import Right, home_rights, service_rights
+from timbre_operator.settings import default_release
 from timbre_operator.voiceservice import build_crd
 from timbre_operator.voiceservice.reference import to_reference
 from timbre_server.settings import Settings, variables
@@ -110,7 +113,62 @@ def voiceservice_page() -> str:
     return "\n".join(intro) + "\n" + to_reference(build_crd())
 
 
+def operator_settings_page() -> str:
+    """``docs/operator-settings.md``: every flag and every right of the operator."""
+    lines = [
+        "# Settings and rights of the operator",
+        "",
+        _MADE,
+        "Sources: `operator/timbre_operator/app/flags.py` and `rights.py`. What the operator does is in",
+        "[operator.md](operator.md).",
+        "",
+        "## Settings of `timbre-operator run`",
+        "",
+        "A flag wins over its variable. An unknown variable with the prefix `TIMBRE_OPERATOR_` stops the start with exit code 2.",
+        "",
+        "| flag | variable | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for flag in FLAGS:
+        default = _DEFAULTS_ELSEWHERE.get(flag.name) or flag.default({}, default_release("VERSION"))
+        shown = f"`{default}`" if default and flag.name not in _DEFAULTS_ELSEWHERE else default
+        lines.append(f"| `--{flag.name} {flag.metavar}` | `{flag.variable}` | {shown} | {flag.help} |")
+    lines.append(f"| `--{WITHOUT_METRICS_API}` | `{SWITCH}` | `false` | do not serve custom.metrics.k8s.io |")
+    lines += [
+        "",
+        "## Rights",
+        "",
+        "`timbre-operator rbac` prints them as roles with their bindings: in the namespaces that `--namespace` names, or for the",
+        "whole cluster. The operator reads Secrets because it makes those of its Redis and reads those that",
+        "`spec.redis.external` names; RBAC cannot tell them from others.",
+        "",
+        "| where | API group | resources | verbs | why |",
+        "|---|---|---|---|---|",
+        *_rights_rows("VoiceServices live", service_rights()),
+        *_rights_rows("the operator runs", home_rights()),
+    ]
+    lines.append(
+        "| `kube-system` | | ConfigMap `extension-apiserver-authentication` | get | who speaks for the API server |"
+    )
+    return "\n".join(lines) + "\n"
+
+
+_DEFAULTS_ELSEWHERE = {
+    "identity": "the pod's name, or the host's",
+    "operator-namespace": "that of its own pod",
+    "metrics-url": "port 8080 of the Service `timbre-operator`",
+}
+
+
+def _rights_rows(where: str, rights: Iterable[Right]) -> Iterator[str]:
+    for right in rights:
+        names = f" called `{', '.join(right.names)}`" if right.names else ""
+        resources = ", ".join(f"`{resource}`" for resource in right.resources) + names
+        yield f"| where {where} | {right.group or 'core'} | {resources} | {', '.join(right.verbs)} | {right.why} |"
+
+
 PAGES = {
+    "docs/operator-settings.md": operator_settings_page,
     "docs/voiceservice.md": voiceservice_page,
     "docs/settings.md": settings_page,
     "docs/metrics.md": metrics_page,

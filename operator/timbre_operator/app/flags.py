@@ -72,7 +72,8 @@ FLAGS: Final = (
     Flag("scrape-seconds", "N", "how often pods are asked for their load", _fixed("5")),
     Flag("log-level", "LEVEL", ", ".join(LOG_LEVELS), _fixed("info")),
 )
-_WITHOUT_METRICS_API: Final = "no-metrics-api"
+WITHOUT_METRICS_API: Final = "no-metrics-api"
+SWITCH: Final = PREFIX + WITHOUT_METRICS_API.upper().replace("-", "_")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +88,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             help=f"{flag.help}{f' ({shown})' if shown else ''}",
         )
     parser.add_argument(
-        f"--{_WITHOUT_METRICS_API}", action="store_true", default=None, help="do not serve custom.metrics.k8s.io"
+        f"--{WITHOUT_METRICS_API}", action="store_true", default=None, help="do not serve custom.metrics.k8s.io"
     )
 
 
@@ -133,16 +134,16 @@ def _value(flag: Flag, arguments: argparse.Namespace, environment: Mapping[str, 
 
 
 def _check_variables(environment: Mapping[str, str]) -> None:
-    known = {flag.variable for flag in FLAGS} | {_switch()}
+    known = {flag.variable for flag in FLAGS} | {SWITCH}
     for name, value in environment.items():
         if name.startswith(PREFIX) and name not in known and not is_service_link(name, value):
             raise InvalidSetting(f"{name}: there is no such setting; timbre-operator run --help lists them")
 
 
 def _certificate(arguments: argparse.Namespace, environment: Mapping[str, str], folder: str) -> Path | None:
-    written = environment.get(_switch(), "false").lower()
+    written = environment.get(SWITCH, "false").lower()
     if written not in {"true", "false"}:
-        raise InvalidSetting(f"{_switch()}: write true or false")
+        raise InvalidSetting(f"{SWITCH}: write true or false")
     if arguments.no_metrics_api or written == "true":
         return None
     if not folder:
@@ -152,10 +153,6 @@ def _certificate(arguments: argparse.Namespace, environment: Mapping[str, str], 
         if not (path / name).is_file():
             raise InvalidSetting(f"metrics-api-certificate: there is no {name} in {folder}")
     return path
-
-
-def _switch() -> str:
-    return PREFIX + _WITHOUT_METRICS_API.upper().replace("-", "_")
 
 
 def _port(name: str, text: str) -> int:
