@@ -22,6 +22,8 @@ _BY_CODE: Final[dict[int, type[ClusterError]]] = {
     422: Invalid,
 }
 """What is not here may go through later: 401 (a token that is just being replaced), 410, 429, and everything from 500 on."""
+_WORDS: Final = {404: "the API server does not know this kind"}
+"""Where it says nothing itself: a kind without a CRD is a path that nobody serves."""
 _LONGEST_MESSAGE: Final = 1000
 """Room for a condition's message beside our own words, and more than anybody reads."""
 
@@ -30,7 +32,7 @@ def refusal(code: int, body: bytes) -> ClusterError:
     """The error for a status from 400 on, with the API server's own words."""
     status = _status(body)
     reason = str(status.get("reason") or "")
-    message = _message(status) or f"the API server answered {code}"
+    message = _message(status) or _WORDS.get(code, f"the API server answered {code}")
     return _BY_CODE.get(code, Unavailable)(message[:_LONGEST_MESSAGE], reason=reason)
 
 

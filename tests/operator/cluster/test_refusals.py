@@ -41,6 +41,10 @@ def test_an_answer_that_is_no_status_is_not_quoted() -> None:
     assert str(refusal(500, b'{"data": {"password": "x"}}')) == "the API server answered 500"
 
 
+def test_a_path_that_nobody_serves_is_a_kind_that_is_not_there() -> None:
+    assert str(refusal(404, b"404 page not found")) == "the API server does not know this kind"
+
+
 def test_values_of_a_secret_are_not_quoted() -> None:
     body = _status(
         reason="Invalid",

@@ -1,0 +1,53 @@
+"""Kinds that are installed after the operator, and taken away under it: nobody has to restart anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.api import Api
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fake_node import FakeNode
+from tests.cluster.operator_process import OperatorHome
+from tests.cluster.watching import condition, is_ready, until_service, write
+from tests.operator.manifests import a_service
+
+POD_MONITOR = "monitoring.coreos.com/v1/PodMonitor"
+CRD = "apiextensions.k8s.io/v1/CustomResourceDefinition"
+NAME = "podmonitors.monitoring.coreos.com"
+MANUAL = a_service().scaled_by("None")
+
+
+@pytest.fixture(autouse=True)
+def light_pods(fake_node: FakeNode) -> None:
+    """Servers' pods answer probes only."""
+    fake_node.light = True
+
+
+async def test_a_kind_that_goes_and_comes_back_is_used_again(
+    api: Api, namespace: str, operator_home: OperatorHome, control_plane: ControlPlane
+) -> None:
+    await operator_home.allow(namespace)
+    running = await operator_home.start(namespace, options=("--no-metrics-api", "--resync-seconds=5"))
+    await write(api, namespace, MANUAL)
+    await until_service(api, namespace, is_ready)
+    crd = await api.fetch(CRD, "", NAME)
+    await api.delete(crd | {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"})
+    try:
+        await api.until(CRD, "", NAME, None, gone=True)
+        # What the cluster cannot do is said where it was asked for, and is no reason not to do the rest.
+        await write(api, namespace, MANUAL.with_spec(monitoring={"podMonitor": "Enabled"}, replicas=2))
+        await until_service(api, namespace, lambda s: s["status"].get("readyReplicas") == 2)
+    finally:
+        control_plane.install(
+            control_plane.tools.crds / "prometheus-operator" / "monitoring.coreos.com_podmonitors.yaml"
+        )
+    await api.until(POD_MONITOR, namespace, "narrator", lambda found: found)
+    await until_service(api, namespace, lambda s: is_ready(s) and condition(s, "Degraded")["status"] == "False")
+
+    # It is watched again too: what somebody removes comes back, long before the next resync.
+    monitor = await api.fetch(POD_MONITOR, namespace, "narrator")
+    await api.delete(monitor | {"apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor"})
+    await api.until(
+        POD_MONITOR, namespace, "narrator", lambda found: found["metadata"]["uid"] != monitor["metadata"]["uid"]
+    )
+    assert running.process.returncode is None
