@@ -28,6 +28,8 @@ _ANYWHERE: Final = "0.0.0.0"
 _SERVICE_NAME: Final = re.compile(
     r"(?<![\w.-])([a-z][-a-z0-9]*)\.([a-z0-9][-a-z0-9]*)\.svc(?:\.cluster\.local)?(?![\w.-])"
 )
+_VARIABLE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+"""As ``$(POD_NAME)`` stands in commands and arguments."""
 _STAND_IN_ENGINE: Final = "stub"
 """Other engines load a model for seconds, or need torch."""
 
@@ -56,6 +58,7 @@ async def program_of(container: Object, variables: Mapping[str, str], paths: Pat
     environment = {name: await at.resolved(paths.translated(value)) for name, value in _adapted(variables).items()}
     environment = {name: at.address if value == _ANYWHERE else value for name, value in environment.items()}
     environment |= {"PATH": os.environ["PATH"], **at.extra}
+    command = [_VARIABLE.sub(lambda found: variables.get(found[1], found[0]), word) for word in command]
     words = [await at.resolved(paths.translated(word)) for word in command]
     return Program([at.address if word == _ANYWHERE else word for word in words], environment)
 
@@ -84,7 +87,11 @@ class Place:
 
 
 def _adapted(variables: Mapping[str, str]) -> dict[str, str]:
-    """The same with an engine that starts at once; options of another engine would stop it."""
+    """The same on the pod's address instead of on all of them, with an engine that starts at once.
+
+    Options of another engine would stop it.
+    """
+    variables = {"TIMBRE_OPERATOR_ADMIN_HOST": _ANYWHERE, **variables}
     if variables.get("TIMBRE_ENGINE__NAME", _STAND_IN_ENGINE) == _STAND_IN_ENGINE:
         return dict(variables)
     kept = {name: value for name, value in variables.items() if name != "TIMBRE_ENGINE__OPTIONS"}
