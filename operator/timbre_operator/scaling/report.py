@@ -1,7 +1,7 @@
 """Why are there this many pods, and why not more or fewer?
 
-The newest five decisions are kept: each change of the number, and between two changes at most one word about what holds the
-number back.  A decision is written down once; while nothing new is decided, the report stays the same.
+The newest five decisions are kept: each move of the number, however many steps it took, and between two moves at most one word
+about what holds the number back.  A decision is written down once; while nothing new is decided, the report stays the same.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ from timbre_operator.voiceservice.status import AutoscalingStatus, Decision, Pro
 
 KEPT: Final = 5
 """Decisions that are reported: the bound of the CRD."""
+MOVE_SECONDS: Final = 300.0
+"""Steps in one direction and for one reason that follow each other within this time are one move: downwards ours are 120 s apart,
+and ten of them would leave no room for what had brought the pods."""
+_PACE: Final = (Reason.STABILIZATION, Reason.BEHAVIOR)
+"""What holds a move between its steps."""
 NOISE: Final = 0.1
 """A value is reported anew from this change on, in parts of itself or of a pod's target: the tolerance of the autoscaler."""
 
@@ -70,12 +75,23 @@ def _decisions(before: Sequence[Decision], moment: _Moment) -> tuple[Decision, .
         return (moment.decision(0, Cause(Reason.STARTED, f"there are to be {moment.replicas} pods")),)
     newest = before[0]
     if newest.to != moment.replicas:
-        return (_change(newest.to, moment), *before)[:KEPT]
+        return _moved(_change(newest.to, moment), before)[:KEPT]
     held = hold(moment.observed, moment.asked, moment.replicas)
     if held is None or (newest.from_ == newest.to and newest.reason == held.reason):
         return tuple(before)
     others = before[1:] if newest.from_ == newest.to else before
     return (moment.decision(moment.replicas, held), *others)[:KEPT]
+
+
+def _moved(step: Decision, before: Sequence[Decision]) -> tuple[Decision, ...]:
+    """The step as one of its own, or as the last one of a move that has begun."""
+    moves = before[1:] if before[0].from_ == before[0].to and before[0].reason in _PACE else before
+    if not moves or moves[0].reason != step.reason or (moves[0].to > moves[0].from_) != (step.to > step.from_):
+        return step, *before
+    elapsed = datetime.fromisoformat(step.time) - datetime.fromisoformat(moves[0].time)
+    if moves[0].from_ == moves[0].to or elapsed.total_seconds() > MOVE_SECONDS:
+        return step, *before
+    return step.model_copy(update={"from_": moves[0].from_}), *moves[1:]
 
 
 def _change(pods_before: int, moment: _Moment) -> Decision:

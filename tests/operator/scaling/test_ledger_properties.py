@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.operator.scaling.pods import APod
@@ -64,6 +64,7 @@ class World:
         return {name: pod.sample() if name in step.answering else None for name, pod in self.pods.items()}
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(steps, max_size=40))
 def test_every_series_is_a_number_that_is_not_negative(history: list[Step]) -> None:
     world = World()
@@ -74,6 +75,7 @@ def test_every_series_is_a_number_that_is_not_negative(history: list[Step]) -> N
             assert value >= 0.0
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(steps, max_size=40))
 def test_a_held_total_never_falls(history: list[Step]) -> None:
     world, before, was_held = World(), None, False
@@ -86,6 +88,7 @@ def test_a_held_total_never_falls(history: list[Step]) -> None:
         before, was_held = series, load is not None and load.held
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(steps, max_size=25), st.permutations(NAMES))
 def test_the_order_of_the_pods_changes_nothing(history: list[Step], order: list[str]) -> None:
     world, shuffled = World(), Ledger()
@@ -96,6 +99,7 @@ def test_the_order_of_the_pods_changes_nothing(history: list[Step], order: list[
         assert shuffled.series() == pytest.approx(world.ledger.series())
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.floats(0.0, 10.0), st.booleans()), min_size=2, max_size=40))
 def test_nothing_that_a_pod_was_asked_to_do_is_lost_but_what_came_before_a_restart(
     history: list[tuple[float, bool]],
@@ -117,6 +121,7 @@ def test_nothing_that_a_pod_was_asked_to_do_is_lost_but_what_came_before_a_resta
         assert told == pytest.approx(asked)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sets(st.sampled_from(NAMES), min_size=1), min_size=1, max_size=30), st.floats(0.1, 20.0))
 def test_a_constant_demand_is_told_as_it_is_however_the_pods_share_it(present: list[set[str]], demand: float) -> None:
     """The pods that are there share it; each lives on for one period after others came, as it does under a Service."""
@@ -133,6 +138,7 @@ def test_a_constant_demand_is_told_as_it_is_however_the_pods_share_it(present: l
         assert series[labels.WORK_SECONDS_SERIES] == pytest.approx(demand)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(steps, max_size=20))
 def test_rest_is_exactly_zero_after_whatever_was_before(history: list[Step]) -> None:
     world = World()
@@ -145,6 +151,7 @@ def test_rest_is_exactly_zero_after_whatever_was_before(history: list[Step]) -> 
     assert set((world.ledger.series() or {"": -1.0}).values()) == {0.0}
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 3 * PATIENCE_PERIODS + int(HOLD_SECONDS / PERIOD)))
 def test_a_hold_lasts_five_minutes_at_most(silent_periods: int) -> None:
     world = World()

@@ -194,9 +194,29 @@ def test_a_change_and_what_holds_after_it_are_two_things_even_for_one_reason() -
 
 
 def test_the_last_five_are_kept_newest_first() -> None:
-    scenes = [a_scene().with_pods(number).asked(work=float(number)) for number in (1, 2, 3, 4, 5, 4, 3, 2)]
-    decisions = told(*scenes).decisions or ()
-    assert [(decision.from_, decision.to) for decision in decisions] == [(3, 2), (4, 3), (5, 4), (4, 5), (3, 4)]
+    loads = [(1, 0.5), (3, 2.0), (2, 1.0), (4, 2.5), (1, 0.5), (5, 4.0), (2, 1.0)]
+    decisions = told(*(a_scene().with_pods(pods).asked(work=work) for pods, work in loads)).decisions or ()
+    assert [(decision.from_, decision.to) for decision in decisions] == [(5, 2), (1, 5), (4, 1), (2, 4), (3, 2)]
+
+
+def test_steps_in_one_direction_for_one_reason_are_one_move() -> None:
+    falling = a_scene().asked(work=0.1).judged(ScalingLimited=("True", "ScaleDownLimit"))
+    scenes = [a_scene().with_pods(5).asked(work=3.3), *(falling.with_pods(pods) for pods in (4, 4, 3, 3, 2))]
+    (move, first) = told(*scenes).decisions or ()
+    assert (move.from_, move.to, move.reason, move.time) == (5, 2, Reason.LOAD_FELL, "2026-11-23T12:05:00Z")
+    assert first.reason == Reason.STARTED
+
+
+def test_a_step_long_after_the_last_one_is_a_move_of_its_own() -> None:
+    quiet = a_scene().with_pods(3).asked(work=2.0)
+    falling = a_scene().asked(work=0.1)
+    scenes = [quiet, falling.with_pods(2), *[falling.with_pods(2).asked(work=1.4)] * 5, falling.with_pods(1)]
+    assert reasons(*scenes) == [Reason.LOAD_FELL, Reason.LOAD_FELL, Reason.STARTED]
+
+
+def test_a_step_back_is_a_move_of_its_own() -> None:
+    scenes = [a_scene().with_pods(pods).asked(work=work) for pods, work in ((1, 0.5), (3, 2.0), (1, 0.5), (3, 2.0))]
+    assert reasons(*scenes)[:3] == [Reason.SYNTHESIS_WORK, Reason.LOAD_FELL, Reason.SYNTHESIS_WORK]
 
 
 def test_noise_is_not_written_down() -> None:
