@@ -15,13 +15,14 @@ _COMPONENT: Final = labels.SERVER_COMPONENT
 _POLLING_SECONDS: Final = 15
 """The HPA's own period: the two classes scale equally fast."""
 
-# A new pod loads a model for a minute or more: upwards at once and by much, downwards slowly and one by one.
+# A new pod loads a model for a minute or more: upwards at once and by much, downwards slowly and one by one.  Each look of the
+# HPA may double the pods, so that four times the load has its pods ordered with the second look.
 _SCALE_UP: Final[Manifest] = {
     "stabilizationWindowSeconds": 0,
     "selectPolicy": "Max",
     "policies": [
-        {"type": "Percent", "value": 100, "periodSeconds": 30},
-        {"type": "Pods", "value": 2, "periodSeconds": 30},
+        {"type": "Percent", "value": 100, "periodSeconds": 15},
+        {"type": "Pods", "value": 2, "periodSeconds": 15},
     ],
 }
 _SCALE_DOWN: Final[Manifest] = {

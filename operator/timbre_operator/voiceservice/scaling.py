@@ -40,7 +40,7 @@ class Behavior(Model):
     """How fast the number of pods may change, as in autoscaling/v2; a direction that is written replaces ours."""
 
     scale_up: ScalingRules | None = None
-    """Upwards; ours: by 100 % or 2 pods in 30 s, without stabilisation."""
+    """Upwards; ours: by 100 % or 2 pods in 15 s, without stabilisation."""
     scale_down: ScalingRules | None = None
     """Downwards; ours: 1 pod in 120 s, with a stabilisation of 300 s."""
 

@@ -36,8 +36,8 @@ def test_upwards_at_once_and_downwards_slowly() -> None:
             "stabilizationWindowSeconds": 0,
             "selectPolicy": "Max",
             "policies": [
-                {"type": "Percent", "value": 100, "periodSeconds": 30},
-                {"type": "Pods", "value": 2, "periodSeconds": 30},
+                {"type": "Percent", "value": 100, "periodSeconds": 15},
+                {"type": "Pods", "value": 2, "periodSeconds": 15},
             ],
         },
         "scaleDown": {
