@@ -56,6 +56,13 @@ def redis_pod_trouble(observed: Observed, now: datetime) -> Finding | None:
     return blamed(pods, _POD_CHECKS, redis_component(observed, now))
 
 
+def redis_ended(observed: Observed, now: datetime) -> Finding | None:
+    """Why it ended a short while ago, though it runs again."""
+    pods = [pod for pod in _pods(observed, lambda container: container.name != EXPORTER_CONTAINER) if _serves(pod)]
+    found = blamed(pods, (oom_killed, crashed), redis_component(observed, now))
+    return Finding(f"Redis{found.reason}", found.message) if found else None
+
+
 def exporter_trouble(observed: Observed, now: datetime) -> Finding | None:
     """What keeps its exporter from running, while Redis runs."""
     pods = [pod for pod in _pods(observed, lambda container: container.name == EXPORTER_CONTAINER) if not _serves(pod)]

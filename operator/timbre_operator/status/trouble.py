@@ -54,7 +54,10 @@ def trouble_of(observed: Observed, now: datetime, *, redis_verdict: Verdict, aut
     return Trouble(
         objects=first_finding(observed, _OBJECTS),
         pods=server_pod_trouble(observed, now) or stuck(observed),
-        rest=rest or _monitoring_missing(observed) or redis.exporter_trouble(observed, now),
+        rest=rest
+        or redis.redis_ended(observed, now)
+        or _monitoring_missing(observed)
+        or redis.exporter_trouble(observed, now),
     )
 
 

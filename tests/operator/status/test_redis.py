@@ -7,6 +7,7 @@ import pytest
 from tests.operator.manifests import AService, a_service
 from tests.operator.status.states import (
     FIT,
+    LATELY,
     APod,
     AState,
     Built,
@@ -146,6 +147,23 @@ def test_a_failing_exporter_leaves_redis_ready_and_is_told() -> None:
     assert degraded.reason == "ExporterFailing"
     assert "redis_exporter:v1.88.0" in degraded.message
     assert degraded.message.endswith("; or write spec.redis.managed.exporter: Disabled")
+
+
+def test_a_redis_that_was_killed_lately_is_ready_and_the_killing_is_told() -> None:
+    killed = a_redis_pod().with_memory_limit("1366Mi").ended(137, reason="OOMKilled").running_again()
+    state = a_good_state().knowing(pods=()).with_pods(killed)
+    assert _ready(state).status == "True"
+    degraded = state.condition("Degraded")
+    assert degraded.reason == "RedisOOMKilled"
+    assert "raise spec.redis.managed.maxMemory (now 1Gi)" in degraded.message
+    away = state.knowing(redis=_facts(RedisProblem.UNREACHABLE))
+    assert _ready(away).reason == "Unreachable"  # it runs, so that is not why
+
+
+def test_an_exporter_that_came_back_is_forgotten() -> None:
+    ending = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": LATELY}
+    pod = _exporter(lastState={"terminated": ending}).container(name="exporter", ready=True)
+    assert a_good_state().knowing(pods=()).with_pods(pod).condition("Degraded").status == "False"
 
 
 def test_a_failing_exporter_is_not_why_redis_does_not_answer() -> None:

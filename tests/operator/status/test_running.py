@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operator.status.states import APod, a_deployment, a_pod, a_state
+from tests.operator.status.states import APod, a_deployment, a_good_state, a_pod, a_state
 from timbre_operator.voiceservice.status import Condition
 
 
@@ -67,3 +67,12 @@ def test_a_pod_that_its_node_did_not_let_in_is_told() -> None:
         " which is unexpected"
     )
     assert _ready(a_pod().failed("UnexpectedAdmissionError", words)).reason == "PodRejected"
+
+
+def test_a_pod_that_was_thrown_out_is_forgotten_when_its_successor_serves() -> None:
+    """Kubernetes keeps it for those who want to look at it."""
+    evicted = a_pod("narrator-old").failed("Evicted", "The node was low on resource: memory.")
+    state = a_good_state(pods=1).with_pods(evicted)
+    assert state.condition("Degraded").status == "False"
+    surplus = state.knowing(found=a_state().having(a_deployment().rolling_out(0, of=1)).observed().found)
+    assert surplus.condition("Degraded").reason == "PodEvicted"
