@@ -1,8 +1,9 @@
 """How does a service do under load?  Runs in a pod that has aiohttp; ends at SIGTERM or in time, and prints JSON.
 
 Open loop: requests leave at their times however long others take, as people do who don't know each other.  The argument is
-JSON: url, bodies (sent in turn), rate (requests a second), seconds (at most), kept (connections are kept and used again).
-In a body's input {n} becomes the request's number; its reference_audio "one-off" becomes a recording that nobody sent before.
+JSON: url, bodies (sent in turn), rate (requests a second), seconds (at most), kept (connections are kept and used again),
+retries (of a request that fails, as openai's client does, whose max_retries is 2).  In a body's input {n} becomes the
+request's number; its reference_audio "one-off" becomes a recording that nobody sent before.
 """
 
 import asyncio
@@ -19,6 +20,9 @@ from typing import Any
 import aiohttp
 
 TIMEOUT_SECONDS = 60.0
+RETRIED = {None, 408, 409, 429, 500, 502, 503, 504}
+"""What openai's client sends again; None is a broken connection."""
+FIRST_PAUSE_SECONDS = 0.5
 ONE_OFF_SECONDS = 4
 STEP_SECONDS = 0.02
 
@@ -44,24 +48,42 @@ def numbered(body: dict[str, Any], number: int) -> dict[str, Any]:
     return made
 
 
-async def request(session: aiohttp.ClientSession, url: str, body: dict[str, Any], began: float) -> dict[str, Any]:
-    """What became of one: its moment, duration, status or error, and what the caches said."""
-    sent = time.monotonic()
-    record: dict[str, Any] = {"at": round(sent - began, 3), "text": body.get("input", "")[:16]}
+async def request(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What became of one try: status or error, and what the caches said."""
     try:
         async with session.post(url, json=body) as answer:
             await answer.read()
-            record["status"] = answer.status
-            record["voice"] = answer.headers.get("x-voice-cache", "")
-            record["cache"] = answer.headers.get("x-cache", "")
+            return {
+                "status": answer.status,
+                "voice": answer.headers.get("x-voice-cache", ""),
+                "cache": answer.headers.get("x-cache", ""),
+            }
     except (TimeoutError, aiohttp.ClientError) as error:
-        record["error"] = f"{type(error).__name__}: {error}"
-    record["seconds"] = round(time.monotonic() - sent, 4)
-    return record
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+async def wish(
+    session: aiohttp.ClientSession, url: str, body: dict[str, Any], began: float, retries: int
+) -> dict[str, Any]:
+    """What became of one request, its last try; its moment and how long it took in all."""
+    sent = time.monotonic()
+    for attempt in range(retries + 1):
+        if attempt:
+            await asyncio.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+        record = await request(session, url, body)
+        if record.get("status") not in RETRIED:
+            break
+    return {
+        "at": round(sent - began, 3),
+        "seconds": round(time.monotonic() - sent, 4),
+        "text": body["input"][:16],
+        "tries": attempt + 1,
+        **record,
+    }
 
 
 async def run(
-    url: str, bodies: list[dict[str, Any]], rate: float, seconds: float, *, kept: bool
+    url: str, bodies: list[dict[str, Any]], rate: float, seconds: float, *, kept: bool, retries: int
 ) -> list[dict[str, Any]]:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -79,7 +101,7 @@ async def run(
                 await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))
                 break
             except TimeoutError:
-                running.append(asyncio.create_task(request(session, url, numbered(body, number), began)))
+                running.append(asyncio.create_task(wish(session, url, numbered(body, number), began, retries)))
         return list(await asyncio.gather(*running))
 
 

@@ -15,6 +15,7 @@ REDIS: Final = "app.kubernetes.io/component=redis"
 _DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 HOME: Final = "timbre-system"
 OPERATOR: Final = "deployment/timbre-operator"
+OPERATOR_PODS: Final = "app.kubernetes.io/name=timbre-operator"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Installation:
             eventually(lambda: not self.operators(), seconds=60, what="the end of the operators")
 
     def operators(self) -> list[dict[str, Any]]:
-        return self.kubectl.items("pods", "-l", "app.kubernetes.io/component=operator")
+        return self.kubectl.items("pods", "-l", OPERATOR_PODS)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ class Load:
     """Requests a second."""
     kept: bool = False
     """Whether connections are used again; without it every request may reach another pod."""
+    retries: int = 0
+    """How often a failed request is sent again; openai's client does it twice."""
     seconds: float = 600.0
     """At most."""
 
@@ -45,6 +47,11 @@ class Answers:
     def failures(self) -> list[dict[str, Any]]:
         """Everything but 200."""
         return [record for record in self.records if record.get("status") != 200]
+
+    def assert_all_good(self) -> None:
+        """Raises: AssertionError: with the first failures."""
+        listed = "".join(f"\n  {failure}" for failure in self.failures[:10])
+        assert not self.failures, f"{len(self.failures)} of {len(self.records)} requests failed:{listed}"
 
     def hit_rate(self, since: float = 0.0, until: float = float("inf")) -> float:
         """Of the answers that needed a voice, the share whose voice needed no extraction; moments of the load's clock."""

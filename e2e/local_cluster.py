@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from e2e.machine_state import MachineState
 
@@ -43,6 +44,20 @@ class LocalCluster:
         """One of the cluster's programs, such as ``kubelet``."""
         pid = int((self.folder / "run" / f"{program}.pid").read_text("utf-8").split()[0])
         os.kill(pid, number)
+
+    def process_of(self, pod: Mapping[str, Any], container: str) -> int:
+        """The first process of a pod's container, as this machine numbers it."""
+        statuses = pod["status"]["containerStatuses"]
+        wanted = next(each["containerID"] for each in statuses if each["name"] == container).removeprefix(
+            "containerd://"
+        )
+        listed = subprocess.run(
+            ["ctr", "--address", self.folder / "run/containerd.sock", "--namespace", "k8s.io", "tasks", "list"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return next(int(line.split()[1]) for line in listed.stdout.splitlines() if line.startswith(wanted))
 
     def mend(self) -> None:
         """Starts what does not run."""

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pytest
 
-from e2e.installation import VoiceService
-from e2e.kubectl import Kubectl, eventually
+from e2e.installation import Installation, VoiceService
+from e2e.kubectl import Kubectl, condition, eventually
 from e2e.load import SPEECH, Load, under_load
 from e2e.pods import HER, HIM, Client
-from e2e.services import STUB
+from e2e.services import NEW_TEXTS, STUB
 
 Images = Mapping[str, str]
 Measured = Callable[[str, float, str], None]
@@ -81,7 +81,8 @@ def test_pods_follow_the_load_and_no_request_and_no_voice_is_lost(
 
     last_of_three = next(costs for costs in reversed(seen) if len(costs) == 3)
     assert [last_of_three[name] for name in last_of_three.keys() - seen[-1].keys()] == [min(last_of_three.values())]
-    assert (base.failures, rush.failures) == ([], [])
+    base.assert_all_good()
+    rush.assert_all_good()
     measured("requests while the HPA moved, of which 0 failed", len(base.records) + len(rush.records), "")
     before, after = rush.hit_rate(until=10), rush.hit_rate(since=settled)
     measured("hit rate after scale-up / before", after / before, "")
@@ -115,4 +116,26 @@ def test_falling_hit_rate_raises_the_pods_at_a_constant_rate(
         measured("HPA 1 -> 2 because of one-off voices, 2 requests/s as before", time.monotonic() - began, "s")
         service.until(lambda manifest: (manifest["status"].get("hitRatePercent") or 100) < 80, seconds=60)
 
-    assert (regulars.failures, strangers.failures) == ([], [])
+    regulars.assert_all_good()
+    strangers.assert_all_good()
+
+
+def test_hpa_holds_while_nobody_serves_the_metrics(namespace: Kubectl, images: Images, timbre: Installation) -> None:
+    service = VoiceService(namespace, "narrator", SCALED).apply().ready()
+    with under_load(namespace, images, Load(service.url + SPEECH, NEW_TEXTS, rate=6)):
+        eventually(service.ready_pods, has_ready(2), seconds=90, what="two pods for 1.2 engine seconds a second")
+    timbre.scale(0)
+    try:
+        # The load is gone, and by its own rules the HPA would take a pod away after five seconds.
+        reason = eventually(
+            lambda: condition(namespace.json("get", "hpa", "narrator"), "ScalingActive"),
+            lambda found: found.get("status") == "False",
+            seconds=60,
+        )
+        assert reason["reason"] == "FailedGetObjectMetric"
+        looks = [len(service.ready_pods()) for _ in range(40)]
+        assert set(looks) == {looks[0]}
+        assert looks[0] >= 2
+    finally:
+        timbre.scale(1)
+    eventually(service.ready_pods, has_ready(1), seconds=120, what="one pod again")
