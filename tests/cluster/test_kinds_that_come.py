@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.api import Api
+from tests.cluster.api import Api, ApiError
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fake_node import FakeNode
 from tests.cluster.operator_process import OperatorHome
-from tests.cluster.watching import condition, is_ready, until_service, write
+from tests.cluster.watching import condition, eventually, is_ready, until_service, write
 from tests.operator.manifests import a_service
 
 POD_MONITOR = "monitoring.coreos.com/v1/PodMonitor"
@@ -21,6 +21,17 @@ MANUAL = a_service().scaled_by("None")
 def light_pods(fake_node: FakeNode) -> None:
     """Servers' pods answer probes only."""
     fake_node.light = True
+
+
+async def _is_served(api: Api, namespace: str) -> bool:
+    """Some time after its CRD is there."""
+    try:
+        await api.find(POD_MONITOR, namespace)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return False
+    return True
 
 
 async def test_a_kind_that_goes_and_comes_back_is_used_again(
@@ -41,6 +52,7 @@ async def test_a_kind_that_goes_and_comes_back_is_used_again(
         control_plane.install(
             control_plane.tools.crds / "prometheus-operator" / "monitoring.coreos.com_podmonitors.yaml"
         )
+    await eventually(lambda: _is_served(api, namespace))
     await api.until(POD_MONITOR, namespace, "narrator", lambda found: found)
     await until_service(api, namespace, lambda s: is_ready(s) and condition(s, "Degraded")["status"] == "False")
 
