@@ -44,7 +44,7 @@ class LeanClient:
         ).encode()
         request = (
             b"POST /v1/audio/speech HTTP/1.1\r\nHost: timbre\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            b"Cache-Control: no-store\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
         view, received, length = memoryview(self._buffer), 0, None
         began = time.perf_counter()
