@@ -56,7 +56,10 @@ tcp-keepalive 60
 def users_acl(passwords: RedisPasswords) -> str:
     """``users.acl``: nobody without a password, except for a user that may only ping."""
     return (
-        "user default off resetkeys resetchannels -@all\n"
+        # Off: nobody logs in as it. Its rights are needed all the same: with them a server replays the transactions of its
+        # file, and a script is one (github.com/redis/redis/issues/14541, github.com/valkey-io/valkey/issues/3983: without
+        # them it drops every voice at a restart and says nothing to clients).
+        "user default off resetpass allkeys resetchannels +@all\n"
         f"user {POD_USER} on #{_hash(passwords.pods)} ~{VERSION_PREFIX}* resetchannels &{VERSION_PREFIX}* {_POD_COMMANDS}\n"
         f"user {OPERATOR_USER} on #{_hash(passwords.operator)} resetkeys resetchannels {_OPERATOR_COMMANDS}\n"
         f"user {MONITOR_USER} on #{_hash(monitor_password(passwords))} resetkeys resetchannels {_MONITOR_COMMANDS}\n"

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,15 @@ _KEY = "timbre:1:{studio.narrator}:changes"
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """That of a server that runs with the operator's two files."""
+    with _redis(tmp_path_factory.mktemp("redis")) as number:
+        yield number
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[int]:
+    """A server with the operator's two files and its append-only file in the folder; killed at the end."""
     if not REDIS_IS_HERE and not os.environ.get("CI"):
         pytest.skip("redis-server is not installed; make setup says how")
-    folder = tmp_path_factory.mktemp("redis")
     managed = a_service().with_spec(redis={"managed": {"maxMemory": "100Mi"}}).built().managed_redis
     assert managed is not None
     (folder / "users.acl").write_text(f"{users_acl(PASSWORDS)}user tester on >tests +acl|dryrun +command\n", "utf-8")
@@ -52,10 +59,30 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             break
     else:
         pytest.fail(f"redis-server did not start: {''.join(said)}")
-    yield number
-    server.kill()
-    server.stdout.close()
-    server.wait()
+    try:
+        yield number
+    finally:
+        server.kill()
+        server.stdout.close()
+        server.wait()
+
+
+def test_what_scripts_wrote_is_there_after_a_restart(tmp_path: Path) -> None:
+    """A script is a transaction, and Redis 7 replays transactions of its file with the rights of the user ``default``."""
+    with _redis(tmp_path) as number, _client(number, "timbre", PASSWORDS.pods) as client:
+        client.eval(f"redis.call('SET', KEYS[1], 'x') redis.call('INCR', '{_KEY}:2')", 1, _KEY)
+    with _redis(tmp_path) as number, _client(number, "timbre", PASSWORDS.pods) as client:
+        assert client.mget(_KEY, f"{_KEY}:2") == ["x", "1"]
+
+
+@pytest.mark.parametrize("password", [None, "", "default"])
+def test_nobody_gets_in_as_the_user_default(port: int, password: str | None) -> None:
+    user = None if password is None else "default"
+    with (
+        _client(port, user, password) as client,
+        pytest.raises(redis.exceptions.RedisError, match=r"NOAUTH|WRONGPASS|Auth|pair"),
+    ):
+        client.ping()
 
 
 def _client(port: int, user: str | None, password: str | None) -> redis.Redis:
