@@ -19,6 +19,8 @@ class LeaseInMemory:
         """Whether nobody answers."""
         self.hangs = False
         """Whether requests wait for an answer that never comes."""
+        self.seconds = 0.01
+        """How long a request takes."""
         self.writes = 0
 
     async def read(self) -> Mapping[str, Any] | None:
@@ -46,7 +48,7 @@ class LeaseInMemory:
     async def _reached(self) -> None:
         if self.hangs:
             await asyncio.Event().wait()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.seconds)
         if self.away:
             raise Unavailable("nobody answers")
 

@@ -106,6 +106,19 @@ async def test_a_leader_whose_requests_hang_gives_up_in_time_too() -> None:
 
 
 @in_virtual_time
+async def test_a_leaders_time_counts_from_before_it_asked() -> None:
+    """Another one counts from when it saw the change, which may be before the leader has its answer."""
+    store = LeaseInMemory()
+    store.seconds = 1.5
+    lease = a_candidate(store, "a")
+    began = _now()
+    await lease.acquire()
+    assert _now() - began == 3.0  # read and write
+    await asyncio.sleep(RENEW_SECONDS - 3.0)
+    assert not lease.held()
+
+
+@in_virtual_time
 async def test_a_short_outage_costs_no_leadership() -> None:
     store = LeaseInMemory()
     lease, keeping = await _leading(store, "a")

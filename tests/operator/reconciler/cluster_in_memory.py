@@ -32,6 +32,7 @@ class ClusterInMemory:
         self.told: Callable[[str, Manifest], None] = lambda _type, _manifest: None
         """Hears of every change, as a watch does."""
         self._refusals: dict[str, ClusterError] = {}
+        self._once: set[str] = set()
         self._owned: dict[Address, dict[tuple[str, str], set[Path]]] = {}
         self._version = 0
 
@@ -40,6 +41,11 @@ class ClusterInMemory:
     def refuse(self, call: str, error: ClusterError) -> None:
         """From now on this call fails so; ``apply`` alone means every apply."""
         self._refusals[call] = error
+
+    def refuse_once(self, call: str, error: ClusterError) -> None:
+        """The next such call fails so, and no other one."""
+        self._refusals[call] = error
+        self._once.add(call)
 
     def allow(self, call: str) -> None:
         del self._refusals[call]
@@ -154,6 +160,9 @@ class ClusterInMemory:
         self.calls[call] += 1
         error = self._refusals.get(call) or self._refusals.get(call.split(maxsplit=1)[0])
         if error is not None:
+            if call in self._once:
+                self._once.discard(call)
+                self.allow(call)
             raise error
 
     def _all(self, kind: Kind, namespace: str, labels: Mapping[str, str] | None) -> Iterator[dict[str, Any]]:
