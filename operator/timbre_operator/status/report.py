@@ -16,7 +16,7 @@ from timbre_operator.status.cache import cache_warm
 from timbre_operator.status.finding import Finding, Verdict
 from timbre_operator.status.pods import pods_of
 from timbre_operator.status.redis import redis_ready
-from timbre_operator.status.rollout import Rollout, progressing, rollout_of
+from timbre_operator.status.rollout import SETTLED, Rollout, progressing, rollout_of
 from timbre_operator.status.trouble import Trouble, trouble_of
 from timbre_operator.status.volume import growing
 from timbre_operator.voiceservice.status import AutoscalingStatus, Condition, RedisStatus, Status
@@ -111,7 +111,7 @@ def _progressing(observed: Observed, trouble: Trouble) -> Verdict:
     if trouble.objects is not None:
         return Verdict.false(trouble.objects)
     verdict = progressing(observed, trouble.pods)
-    if verdict.status == "False" and growing(observed):
+    if verdict.reason == SETTLED and growing(observed):
         return Verdict("True", "VolumeGrowing", "the volume of Redis is growing")
     return verdict
 

@@ -212,3 +212,23 @@ def test_a_volume_of_its_size_is_no_trouble() -> None:
     state = _growing_to(a_service(), a_claim(), an_object("StatefulSet", "narrator-redis"))
     assert state.condition("Degraded").status == "False"
     assert state.condition("Progressing").reason == "Settled"
+
+
+def test_another_claim_is_another_matter() -> None:
+    other = _INFEASIBLE.changed(lambda manifest: manifest["metadata"].update(name="recordings"))
+    assert _growing_to(a_service(), a_claim(), other).condition("Degraded").status == "False"
+    foreign = _INFEASIBLE.changed(lambda manifest: manifest.update(kind="VolumeAttachment"))
+    assert _growing_to(a_service(), foreign).condition("Degraded").status == "False"
+
+
+def test_another_refusal_is_told_for_what_it_is() -> None:
+    state = _growing_to(a_service(), a_claim())
+    quota = state.failing("PersistentVolumeClaim", "Forbidden", "exceeded quota: storage, requested: 4Gi")
+    assert quota.condition("Degraded").reason == "QuotaExceeded"
+    other = state.failing("Deployment", "Invalid", "spec: Invalid value: cannot resize")
+    assert other.condition("Degraded").reason == "ObjectInvalid"
+
+
+def test_a_claim_that_was_never_bound_has_no_size_to_grow_from() -> None:
+    state = _growing_to(a_service(), a_claim("Pending", wanted="8Gi", has=""))
+    assert state.condition("Progressing").reason == "Settled"

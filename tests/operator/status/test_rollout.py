@@ -97,6 +97,11 @@ def test_a_volume_that_grows_is_progress() -> None:
     assert state.condition("Progressing").reason == "VolumeGrowing"
 
 
+def test_a_volume_that_grows_hides_no_rollout_that_is_stuck() -> None:
+    state = a_state().having(a_deployment().rolling_out(1, of=3).stuck(), a_claim(wanted="8Gi", has="4Gi"))
+    assert state.condition("Progressing").reason == "ProgressDeadlineExceeded"
+
+
 def test_pods_that_were_added_do_not_end_readiness() -> None:
     assert a_good_state().condition("Ready").reason == "Serving"
     assert a_state().having(a_deployment().starting(1, of=4)).condition("Ready").message.startswith("1 of 4 pods serve")

@@ -76,3 +76,27 @@ def test_a_pod_that_was_thrown_out_is_forgotten_when_its_successor_serves() -> N
     assert state.condition("Degraded").status == "False"
     surplus = state.knowing(found=a_state().having(a_deployment().rolling_out(0, of=1)).observed().found)
     assert surplus.condition("Degraded").reason == "PodEvicted"
+
+
+def test_a_pod_that_still_prepares_waits_for_no_volume() -> None:
+    preparing = {"name": "fetch", "image": "x", "state": {"running": {}}, "started": False}
+    pod = a_pod().waiting("PodInitializing").with_status(initContainerStatuses=[preparing])
+    assert _ready(pod.warned("FailedMount", "timed out once")).reason == "Starting"
+
+
+def test_a_pod_that_serves_again_is_not_reproached_with_its_probe() -> None:
+    words = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+    serving = a_pod("narrator-1").warned("Unhealthy", words)
+    state = a_state().having(a_deployment().starting(1, of=2)).with_pods(serving, a_pod("narrator-2").waiting("x"))
+    assert state.condition("Degraded").status == "False"
+
+
+def test_only_probes_tell_of_probes() -> None:
+    state = a_state().having(a_deployment().starting(0, of=1))
+    state = state.warned("Pod", "narrator-7d9c5b8f6d-x2x4p", "NodeNotReady", "Node is not ready")
+    pod = a_pod().not_ready().warned("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")
+    assert state.with_pods(pod).condition("Ready").reason == "ReadinessProbeFailing"
+
+
+def test_a_pod_that_failed_and_says_nothing_is_passed_over() -> None:
+    assert _ready(a_pod().failed("", "")).reason == "Starting"
