@@ -16,6 +16,7 @@ LACKS = {
     "external-redis": ("RedisReady", "False", "SecretMissing"),
     "gpu": ("Ready", "False", None),
     "keda": ("AutoscalingActive", "False", None),
+    "preload": ("Degraded", "True", "VolumePending"),  # its recordings lie on somebody's volume
     "autoscaled": ("Degraded", "True", "InsufficientCPU"),
 }
 pytestmark = pytest.mark.usefixtures("timbre")

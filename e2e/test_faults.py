@@ -99,6 +99,28 @@ def test_redis_that_is_deleted_comes_back_with_every_voice(
     assert client.enrol(service.url, HER, "after the fault")
 
 
+def test_voices_outlive_every_process_at_once(
+    service: VoiceService, own_cluster: LocalCluster, images: Images, namespace: Kubectl
+) -> None:
+    """As when a node goes: nobody is left who could tell Redis what it held."""
+    client = Client.start(namespace, images)
+    voice = client.enrol(service.url, HER)
+
+    victims = [(pod, "server") for pod in service.pods()] + [(pod, "redis") for pod in service.pods(REDIS)]
+    processes = [own_cluster.process_of(pod, container) for pod, container in victims]
+    for process in processes:
+        os.kill(process, signal.SIGKILL)
+    eventually(
+        lambda: restarts([*service.pods(), *service.pods(REDIS)]),
+        lambda found: sum(found.values()) == len(processes),
+        seconds=60,
+        what="every process again",
+    )
+    service.ready().until_condition("RedisReady", "True")
+
+    assert client.speak(service.url, {"id": voice})["status"] == 200
+
+
 def test_redis_that_hangs_stops_no_speech(
     service: VoiceService, own_cluster: LocalCluster, images: Images, loaded: Callable[..., Any], namespace: Kubectl
 ) -> None:

@@ -93,5 +93,5 @@ def test_deleted_service_leaves_its_volume_only_and_a_new_one_finds_its_voices(
     claim = f"PersistentVolumeClaim {namespace.namespace} data-narrator-redis-0"
     eventually(lambda: ours() - before, lambda left: left == {claim}, seconds=90, what="the end of all but the volume")
 
-    service.apply().ready()
+    service.apply().ready().until_condition("RedisReady", "True")
     assert client.speak(service.url, {"id": voice})["status"] == 200
