@@ -56,6 +56,8 @@ async def program_of(container: Object, variables: Mapping[str, str], paths: Pat
             return None
         command = [_PROGRAMS[name], *given]
     environment = {name: await at.resolved(paths.translated(value)) for name, value in _adapted(variables).items()}
+    if command[0] == TIMBRE_OPERATOR:  # it listens everywhere unless it is told
+        environment.setdefault("TIMBRE_OPERATOR_ADMIN_HOST", _ANYWHERE)
     environment = {name: at.address if value == _ANYWHERE else value for name, value in environment.items()}
     environment |= {"PATH": os.environ["PATH"], **at.extra}
     command = [_VARIABLE.sub(lambda found: variables.get(found[1], found[0]), word) for word in command]
@@ -87,11 +89,7 @@ class Place:
 
 
 def _adapted(variables: Mapping[str, str]) -> dict[str, str]:
-    """The same on the pod's address instead of on all of them, with an engine that starts at once.
-
-    Options of another engine would stop it.
-    """
-    variables = {"TIMBRE_OPERATOR_ADMIN_HOST": _ANYWHERE, **variables}
+    """The same with an engine that starts at once; options of another engine would stop it."""
     if variables.get("TIMBRE_ENGINE__NAME", _STAND_IN_ENGINE) == _STAND_IN_ENGINE:
         return dict(variables)
     kept = {name: value for name, value in variables.items() if name != "TIMBRE_ENGINE__OPTIONS"}
