@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,13 +25,19 @@ class LocalCluster:
     """Whether it is a cluster of KUBE_CONTEXT."""
 
     @classmethod
-    def up(cls, root: Path) -> Self:
+    def found(cls, root: Path) -> Self:
+        """The one that runs."""
         folder = Path(os.environ.get("TIMBRE_CLUSTER", root / ".cluster"))
-        lent = bool(os.environ.get("KUBE_CONTEXT"))
-        runs = (folder / "run" / "kubelet.pid").exists()
-        before = None if lent or runs else MachineState.now(folder)
+        return cls(root, folder, None, bool(os.environ.get("KUBE_CONTEXT")))
+
+    @classmethod
+    def up(cls, root: Path) -> Self:
+        """Started, where it does not run."""
+        found = cls.found(root)
+        runs = (found.folder / "run" / "kubelet.pid").exists()
+        before = None if found.lent or runs else MachineState.now(found.folder)
         subprocess.run([root / "scripts/cluster.sh", "up"], check=True)
-        return cls(root, folder, before, lent)
+        return replace(found, before=before)
 
     @property
     def started_here(self) -> bool:

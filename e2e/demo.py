@@ -1,0 +1,190 @@
+"""What is Timbre, in five minutes?  A cluster, a VoiceService, two voices, speech on every pod, and an HPA that moves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from openai import OpenAI, omit
+
+from e2e.conftest import RESTRICTED
+from e2e.installation import HOME, Installation, VoiceService
+from e2e.kubectl import Kubectl, eventually
+from e2e.load import SPEECH, Load, under_load
+from e2e.local_cluster import LocalCluster
+from e2e.narration import Narration
+from e2e.pods import HER, HIM, RECORDINGS
+from e2e.reaching import reached
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+OUT: Final = ROOT / "demo-out" / "cluster"
+NAMESPACE: Final = "timbre-demo"
+VOICES: Final = {"allison": HER, "reader": HIM}
+SENTENCE: Final = "The same voice speaks from every pod, and none of them had to learn it twice."
+LONGER: Final = (
+    "Request {n} is read by a voice that was enrolled a moment ago. Each pod finds it in memory, or in Redis."
+)
+WANTED_WORK: Final = 1.4
+"""Engine seconds a second: at half a second for each pod (utilizationPercent: 50) it wants three of them."""
+MOST_RATE: Final = 40.0
+"""Requests a second that the load's pod sends comfortably."""
+
+
+def main() -> None:
+    """Runs the demo; it may be run again."""
+    narration = Narration()
+    cluster, images = prepared(narration)
+    kubectl = Kubectl(cluster.folder)
+    installed(narration, kubectl, images)
+    inside = kubectl.within(NAMESPACE)
+    manifest = yaml.safe_load((ROOT / "examples/demo.yaml").read_text("utf-8"))
+    service = VoiceService(inside, manifest["metadata"]["name"], manifest["spec"])
+    narration.say(
+        f"kubectl apply -f examples/demo.yaml; from now on `kubectl get vs --watch` of namespace {NAMESPACE}:"
+    )
+    began = time.monotonic()
+    service.apply()
+    watching = narration.watch(inside, "voiceservices")
+    try:
+        service.ready(180)
+        narration.note("apply until ready", f"{time.monotonic() - began:.1f} s")
+        voices = enrolled(narration, cluster, service)
+        spoken(narration, cluster, service, voices)
+        scaled(narration, cluster, service, images, voices)
+    finally:
+        watching.terminate()
+    print(summary(narration, cluster))
+
+
+def prepared(narration: Narration) -> tuple[LocalCluster, Mapping[str, str]]:
+    """A cluster and images in it; what is missing is built, the one beside the other."""
+    print(
+        "A Kubernetes, Timbre's images, its chart, and a VoiceService that speaks, scales and is watched.\n"
+        "On a new machine Kubernetes is built from Go modules (about 8 minutes on two cores) while the images are\n"
+        "(about 4 minutes); both stay, and the next run takes less than five minutes in all.\n"
+    )
+    narration.follow_together({"images": [ROOT / "scripts/images.sh"], "cluster": [ROOT / "scripts/cluster.sh", "up"]})
+    narration.follow("cluster", [ROOT / "scripts/cluster.sh", "images"])
+    listed = subprocess.run([ROOT / "scripts/images.sh", "--names"], capture_output=True, text=True, check=True).stdout
+    return LocalCluster.found(ROOT), dict(line.split() for line in listed.splitlines())
+
+
+def installed(narration: Narration, kubectl: Kubectl, images: Mapping[str, str]) -> None:
+    narration.say(f"helm install timbre charts/timbre, in namespace {HOME}")
+    for name in (HOME, NAMESPACE):
+        kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+    began = time.monotonic()
+    Installation(kubectl.within(HOME), ROOT / "charts" / "timbre", images).install()
+    narration.note("helm install until the operator is ready", f"{time.monotonic() - began:.1f} s")
+
+
+def enrolled(narration: Narration, cluster: LocalCluster, service: VoiceService) -> dict[str, str]:
+    """Ids of the two voices; those of an earlier run are taken."""
+    with reached(cluster, service.kubectl, f"service/{service.name}") as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key="unused")
+        there = client.get("/audio/voices", cast_to=dict[str, Any])["data"]
+        voices = {voice["name"]: voice["id"] for voice in there}
+        for name, recording in VOICES.items():
+            if name not in voices:
+                began = time.monotonic()
+                voice = client.audio.voices.create(name=name, audio_sample=RECORDINGS / recording, consent=omit)
+                voices[name] = voice.id
+                narration.note(f"voice {name} enrolled (10 s recording)", f"{time.monotonic() - began:.2f} s")
+    return {name: voices[name] for name in VOICES}
+
+
+def spoken(narration: Narration, cluster: LocalCluster, service: VoiceService, voices: Mapping[str, str]) -> None:
+    """A file for each voice, through the Service, by the unchanged openai client."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with reached(cluster, service.kubectl, f"service/{service.name}") as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key="unused")
+        for name, voice in voices.items():
+            began = time.monotonic()
+            answer = client.audio.speech.create(
+                model="tts-1", voice={"id": voice}, input=SENTENCE, response_format="mp3"
+            )
+            answer.write_to_file(OUT / f"{name}.mp3")
+            narration.note(f"{name} speaks {len(SENTENCE)} characters", f"{time.monotonic() - began:.2f} s")
+
+
+def scaled(
+    narration: Narration,
+    cluster: LocalCluster,
+    service: VoiceService,
+    images: Mapping[str, str],
+    voices: Mapping[str, str],
+) -> None:
+    """Load until there are three pods, the same voice at each, then none until there is one."""
+    rate = rate_for(cluster, service, next(iter(voices.values())))
+    bodies = [
+        {"model": "tts-1", "voice": {"id": voice}, "input": LONGER, "response_format": "pcm"}
+        for voice in voices.values()
+    ]
+    narration.say(f"{rate:.0f} requests a second, each with another text: {WANTED_WORK} engine seconds a second")
+    began = time.monotonic()
+    with under_load(service.kubectl, images, Load(service.url + SPEECH, bodies, rate, retries=2)) as answers:
+        eventually(service.ready_pods, lambda pods: len(pods) == 3, seconds=180, what="three pods")
+        narration.note("HPA 1 -> 3 pods", f"{time.monotonic() - began:.0f} s after the load began")
+        at_each_pod(narration, cluster, service, next(iter(voices.values())))
+    began = time.monotonic()
+    narration.note("requests meanwhile", f"{len(answers.records)}, of which {len(answers.failures)} failed")
+    narration.note(
+        "answered within", f"{answers.seconds_at(50):.2f} s half of them, {answers.seconds_at(95):.2f} s 95 %"
+    )
+    narration.note("voices found without extraction", f"{100 * answers.hit_rate():.0f} %")
+    eventually(service.ready_pods, lambda pods: len(pods) == 1, seconds=180, what="one pod")
+    narration.note("HPA 3 -> 1 pod", f"{time.monotonic() - began:.0f} s after the load ended")
+
+
+def rate_for(cluster: LocalCluster, service: VoiceService, voice: str) -> float:
+    """Requests a second that want three pods, from what one costs here."""
+    with reached(cluster, service.kubectl, f"service/{service.name}") as url:
+        client = OpenAI(base_url=f"{url}/v1", api_key="unused")
+        seconds = []
+        for number in range(3):
+            text = LONGER.replace("{n}", f"number {number}")
+            answer = client.audio.speech.with_raw_response.create(
+                model="tts-1", voice={"id": voice}, input=text, response_format="pcm"
+            )
+            timing = dict(part.strip().split(";dur=") for part in answer.headers["Server-Timing"].split(","))
+            seconds.append(float(timing["synth"]) / 1000)
+    return min(MOST_RATE, WANTED_WORK / max(min(seconds), 0.001))
+
+
+def at_each_pod(narration: Narration, cluster: LocalCluster, service: VoiceService, voice: str) -> None:
+    """The same voice at every pod, past the Service."""
+    tell: Callable[[str], None] = narration.say
+    for pod in service.ready_pods():
+        name = pod["metadata"]["name"]
+        with reached(cluster, service.kubectl, f"pod/{name}") as url:
+            answer = OpenAI(base_url=f"{url}/v1", api_key="unused").audio.speech.with_raw_response.create(
+                model="tts-1", voice={"id": voice}, input=f"Here is {name}.", response_format="wav"
+            )
+        (OUT / f"{name}.wav").write_bytes(answer.content)
+        tell(f"{name} speaks in the voice, which it found in: {answer.headers['X-Voice-Cache']}")
+
+
+def summary(narration: Narration, cluster: LocalCluster) -> str:
+    """What was measured, where things are, and how to go on."""
+    width = max(len(what) for what, _ in narration.measured)
+    table = "\n".join(f"  {what:<{width}}  {value}" for what, value in narration.measured)
+    kubeconfig = f"KUBECONFIG={cluster.folder / 'kubeconfig'} PATH={cluster.folder / 'bin'}:$PATH"
+    removal = "make cluster-down" if not cluster.lent else f"kubectl delete namespace {NAMESPACE} {HOME}"
+    return f"""
+{table}
+
+  Listen      {OUT}
+  Look        {kubeconfig} kubectl -n {NAMESPACE} get vs,hpa,pods
+              {kubeconfig} kubectl -n {NAMESPACE} describe vs narrator
+  Remove      {removal}
+"""
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    main()
