@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.operator.manifests import AService, a_service
-from tests.operator.status.states import FIT, APod, AState, Built, a_redis_pod, a_state, an_object
+from tests.operator.status.states import FIT, APod, AState, Built, a_pod, a_redis_pod, a_state, an_object
 from timbre_contract import labels
 from timbre_operator.desired.redis_tuning import redis_tuning
 from timbre_operator.observed import RedisFacts, RedisProblem
@@ -31,7 +31,7 @@ def _set(checksum: str = "new") -> Built:
 
 
 def _state(facts: RedisFacts | None, service: AService | None = None) -> AState:
-    return a_state(service).having(_set()).with_pods(_pod()).knowing(redis=facts)
+    return a_state(service).having(_set()).with_pods(_pod(), a_pod()).knowing(redis=facts)
 
 
 def test_a_redis_as_it_should_be_is_left_alone() -> None:

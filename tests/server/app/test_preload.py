@@ -173,6 +173,26 @@ async def test_what_cannot_become_a_voice_is_told_and_stops_nothing(
     assert len(caplog.records) == 4  # once is enough
 
 
+async def test_what_became_of_a_voice_is_logged_when_something_did(
+    tmp_path: Path, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "timbre.preload")
+    await _preload(_ann(tmp_path), registry).look()
+    await _preload(tmp_path, registry).look()  # another pod, which finds it there
+    assert [record.getMessage() for record in caplog.records] == ["a declared voice was enrolled"]
+
+
+async def test_mistakes_in_the_list_are_logged_again_when_there_are_others(
+    tmp_path: Path, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "timbre.preload")
+    preload = _preload(tmp_path, registry)
+    for mistakes in (["no line"], ["no line"], ["no line", "nor this"], []):
+        _listed(tmp_path, *mistakes)
+        await preload.look()
+    assert len(caplog.records) == 2
+
+
 async def test_a_recording_that_comes_later_is_declared_then(tmp_path: Path, registry: Registry) -> None:
     """As a Secret that is made after the pod."""
     preload = _preload(_ann(tmp_path), registry)
