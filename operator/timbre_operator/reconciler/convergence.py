@@ -5,14 +5,14 @@ from __future__ import annotations
 from timbre_operator.desired import build_children
 from timbre_operator.desired.redis_target import redis_target
 from timbre_operator.errors import InvalidManifest
-from timbre_operator.observed import Manifest, controller_uid
+from timbre_operator.observed import Manifest, Observed, controller_uid
 from timbre_operator.plan import key_of, plan
 from timbre_operator.ports import ServiceKey
 from timbre_operator.reconciler.memory import Memory
 from timbre_operator.reconciler.observing import Outcome, found_children, observed_of
 from timbre_operator.reconciler.pod_events import explain
 from timbre_operator.reconciler.prerequisites import Gathering, Prerequisites
-from timbre_operator.reconciler.reporting import report
+from timbre_operator.reconciler.reporting import report, settling_seconds
 from timbre_operator.reconciler.steps import Steps
 from timbre_operator.reconciler.volume import grow_volume
 from timbre_operator.reconciler.world import World
@@ -32,7 +32,7 @@ class Reconciler:
 
     def memory(self, key: ServiceKey) -> Memory:
         """Of this service."""
-        return self._memories.setdefault(key, Memory())
+        return self._memories.setdefault(key, Memory(since=self._world.clock()))
 
     async def converge(self, key: ServiceKey) -> float | None:
         """One turn; after how many seconds another one is wanted, None where only news call for it."""
@@ -61,7 +61,9 @@ class Reconciler:
         moment = world.now()
         before = service.status.autoscaling if service.status else None
         status = build_status(observed, autoscaling=report_scaling(before, observed, moment), now=moment)
-        report_again = await report(world, manifest, service.status, status, memory)
+        report_again = settling_seconds(manifest, memory, complete=_complete(observed), now=world.clock())
+        if report_again is None:
+            report_again = await report(world, manifest, service.status, status, memory)
         now = world.clock()
         waits = (
             look_again,
@@ -90,6 +92,11 @@ class Reconciler:
         known = {key_of(child) for child in world.live.children(key)}
         strangers = [child for child in found if controller_uid(child) != uid and key_of(child) not in known]
         return ready, Outcome((*unread.values(), *failures), tuple(strangers))
+
+
+def _complete(observed: Observed) -> bool:
+    """Whether everything was asked that is asked beside the turns."""
+    return observed.load is not None and observed.redis is not None
 
 
 def _leaving(manifest: Manifest) -> bool:

@@ -75,6 +75,8 @@ class Warnings:
 class Memory:
     """Of one VoiceService."""
 
+    since: float
+    """When it was looked at first."""
     refusals: Refusals = field(default_factory=Refusals)
     """Of steps of the plan."""
     other_refusals: Refusals = field(default_factory=Refusals)

@@ -22,6 +22,10 @@ from timbre_operator.voiceservice.status import Status
 
 NUMBERS_SECONDS: Final = 15.0
 """How often numbers that move are written at most: the period in which an HPA looks."""
+SETTLING_SECONDS: Final = 15.0
+"""How long a new process leaves the status of the one before as it is, until it knows as much: a look at Redis takes a
+second or two, and rates need two looks at the pods, five seconds apart."""
+_SETTLING_LOOK_SECONDS: Final = 1.0
 _MOVING: Final = frozenset({"queueDepth", "hitRatePercent"})
 _MOVING_INSIDE: Final = frozenset({"inputs"})
 """Of ``autoscaling``."""
@@ -47,6 +51,19 @@ def due_seconds(
     if _differs(_calm(there), _calm(wanted), None if written is None else _calm(written)):
         return 0.0
     return max(0.0, NUMBERS_SECONDS - since_write)
+
+
+def settling_seconds(manifest: Manifest, memory: Memory, *, complete: bool, now: float) -> float | None:
+    """How soon to come back for the status that another process wrote; None where ours is to be written.
+
+    ``complete`` is whether everything is known that the status tells of.  Without this every start of an operator would
+    say of every service that nothing is known of it, and a second later the opposite.
+    """
+    told = (manifest.get("status") or {}).get("observedGeneration") == manifest["metadata"].get("generation")
+    left = memory.since + SETTLING_SECONDS - now
+    if complete or memory.written is not None or not told or left <= 0:
+        return None
+    return min(left, _SETTLING_LOOK_SECONDS)
 
 
 async def report(

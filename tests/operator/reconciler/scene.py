@@ -40,7 +40,7 @@ class Scene:
         self.surroundings = Surroundings(kinds=self.cluster.kinds)
         self.seconds = 0.0
         self.cluster.told = self._hear
-        world = World(
+        self.world = World(
             cluster=self.cluster,
             live=self.live,
             load=self.loads,
@@ -50,9 +50,13 @@ class Scene:
             now=lambda: START + timedelta(seconds=self.seconds),
             surroundings=self.surroundings,
         )
-        self.reconciler = Reconciler(world)
+        self.begin_anew()
         if service is not None:
             self.write(service)
+
+    def begin_anew(self) -> None:
+        """Another process of the operator, which remembers nothing."""
+        self.reconciler = Reconciler(self.world)
 
     def write(self, service: AService) -> None:
         """A user applies this: the status stays, the generation grows."""

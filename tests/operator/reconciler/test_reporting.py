@@ -8,8 +8,9 @@ from tests.operator.manifests import a_service
 from tests.operator.reconciler.scene import KEY, Scene, a_scene
 from timbre_operator.errors import Forbidden, Unavailable
 from timbre_operator.observed import Load, RedisFacts, RedisProblem
-from timbre_operator.reconciler.reporting import NUMBERS_SECONDS, due_seconds
+from timbre_operator.reconciler.reporting import NUMBERS_SECONDS, SETTLING_SECONDS, due_seconds
 
+WELL = RedisFacts(address="redis.shared:6379", version="8.1")
 STATUS: dict[str, Any] = {
     "replicas": 1,
     "queueDepth": 3,
@@ -115,6 +116,48 @@ async def test_a_service_that_was_made_anew_gets_no_status_that_was_meant_for_th
     scene.reconciler.memory(KEY).redis = RedisFacts(address="x", problem=RedisProblem.UNREACHABLE)
     await scene.turn()
     assert anew["status"] == {}
+
+
+async def _well_known() -> Scene:
+    """A service of which everything is known."""
+    scene = await a_scene(a_service().on_external_redis())
+    scene.reconciler.memory(KEY).redis = WELL
+    scene.loads.of[KEY] = Load(hit_rate_percent=90)
+    scene.wait(NUMBERS_SECONDS)
+    return await scene.settled()
+
+
+async def test_a_new_process_leaves_the_status_alone_until_it_knows_as_much() -> None:
+    scene = await _well_known()
+    before = scene.get("VoiceService")
+    scene.begin_anew()
+    scene.loads.of.clear()
+    for _ in range(5):
+        again = await scene.turn()
+        assert again is not None
+        assert again <= 1
+        scene.wait(1)
+    scene.reconciler.memory(KEY).redis = WELL
+    scene.loads.of[KEY] = Load(hit_rate_percent=90)
+    await scene.turn()
+    assert scene.get("VoiceService") == before
+
+
+async def test_a_new_process_does_not_wait_for_ever() -> None:
+    scene = await _well_known()
+    scene.begin_anew()
+    await scene.turn()
+    scene.wait(SETTLING_SECONDS)
+    await scene.turn()
+    assert scene.condition("RedisReady")["status"] == "Unknown"
+
+
+async def test_a_new_process_says_at_once_what_it_does_about_a_new_spec() -> None:
+    scene = await _well_known()
+    scene.begin_anew()
+    scene.write(a_service().on_external_redis().with_spec(image="registry/other:1"))
+    await scene.turn()
+    assert scene.get("VoiceService")["status"]["observedGeneration"] == 2
 
 
 async def test_what_changed_is_announced_once() -> None:
