@@ -17,14 +17,7 @@ from typing import Final, Protocol
 from timbre_contract.api import MAX_PRELOAD_REFUSALS
 from timbre_server.app.recording_files import read_recording
 from timbre_server.app.voice_archive import Archive, Entry, read_archive
-from timbre_server.errors import (
-    ConfigurationError,
-    EngineError,
-    ExtractionFailed,
-    NotFound,
-    RequestRejected,
-    Unavailable,
-)
+from timbre_server.errors import ConfigurationError, NotFound, RequestRejected, TimbreError
 from timbre_server.service.names import VOICE_PREFIX
 from timbre_server.service.voices import Declared, VoiceUpload
 from timbre_server.telemetry.log import get_logger
@@ -34,8 +27,6 @@ _Signature = tuple[int, int, int]
 
 _REFUSALS: Final = (RequestRejected, NotFound)
 """What another recording or another line would heal, and time does not."""
-_PASSING: Final = (Unavailable, EngineError, ExtractionFailed)
-"""What time heals."""
 
 _log = get_logger("preload")
 
@@ -56,6 +47,8 @@ class _Known:
     signature: _Signature | None
     """None: it has to be tried again."""
     refusal: str = ""
+    waits: str = ""
+    """Why it has to wait."""
 
 
 class Preload:
@@ -140,9 +133,10 @@ class Preload:
             )
         except _REFUSALS as error:
             self._refuse(voice_id, _Known(entry, signature, error.message))
-        except _PASSING as error:
-            self._known[voice_id] = _Known(entry, None)
-            _log.warning("a voice waits: %s", error.message, extra={"fields": {"voice": voice_id}})
+        except TimbreError as error:  # the store is away, the engine is busy: time heals it
+            before, self._known[voice_id] = self._known.get(voice_id), _Known(entry, None, waits=error.message)
+            if before is None or before.waits != error.message:
+                _log.warning("a voice waits: %s", error.message, extra={"fields": {"voice": voice_id}})
         else:
             self._known[voice_id] = _Known(entry, signature)
             if became is not Declared.PRESENT:

@@ -217,11 +217,16 @@ async def test_a_refused_recording_is_tried_again_when_it_changed(tmp_path: Path
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("Redis is away"), Overloaded("busy")])
-async def test_what_time_heals_is_tried_again(tmp_path: Path, registry: Registry, error: TimbreError) -> None:
+async def test_what_time_heals_is_tried_again(
+    tmp_path: Path, registry: Registry, error: TimbreError, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "timbre.preload")
     preload = _preload(_ann(tmp_path), registry)
     registry.failing["voice_ann"] = error
     await preload.look()
+    await preload.look()
     assert preload.report() == {"present": 0, "waiting": 1, "refused": []}
+    assert len(caplog.records) == 1
     registry.failing.clear()
     await preload.look()
     assert preload.report() == {"present": 1, "waiting": 0, "refused": []}
