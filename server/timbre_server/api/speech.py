@@ -93,11 +93,13 @@ class SpokenResponse:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
         asked = await self._speaker.speech.asked(self._wanted, wish_from(headers))
-        take = asked.at_hand(self._format)
+        take = asked.at_hand(self._format) or await asked.found()
         if take is None:
             await while_connected(receive, self._respond(asked, headers, send))
+        elif take.encoded(self._format) is None:
+            await while_connected(receive, self._answer(take, headers, send))
         else:
-            await self._answer(take, headers, send)  # no work of which its client could leave us with
+            await self._answer(take, headers, send)  # there is no work with which its client could leave us
 
     async def _respond(self, asked: Asked, headers: HeaderList, send: Send) -> None:
         take = await asked.take()

@@ -144,24 +144,31 @@ class Results(Protocol):
         """How many erasures this pod has seen: a point in their order."""
         ...
 
-    def may_keep(self, saying: Saying) -> bool:
-        """Whether speech like this may be kept at all, or looked for: not what looks private."""
+    def may_keep(self, text: str) -> bool:
+        """Whether speech of that text may be kept at all, or looked for: not if it looks private."""
         ...
 
-    def at_hand(self, saying: Saying, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
+    def name(self, saying: Saying) -> ResultName:
+        """Under what its speech is kept."""
+        ...
+
+    def at_hand(self, name: ResultName, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
         """What this process can answer at once, whole and in that format."""
         ...
 
-    async def obtain(self, saying: Saying, make: Make, wish: CacheWish, *, erasures: int) -> Take:
-        """The speech, once it has begun; ``make`` is called at most once, and only if it must be made here.
+    async def find(self, name: ResultName, wish: CacheWish) -> Take | None:
+        """What was said before, here or on another pod, whole."""
+        ...
 
-        All who ask for the same share one synthesis, which goes on when the one who set it off leaves and ends when
-        nobody is left.  ``erasures`` is the count as it was before the caller learnt of the voice: if anything was
-        erased since, nothing is kept of what is made.  The caller calls ``aclose`` on what it gets.
+    async def obtain(self, name: ResultName, make: Make, wish: CacheWish, *, erasures: int) -> Take:
+        """The speech, once it has begun, for somebody who did not ``find`` it or wants a new take.
 
-        Raises:
-            NotKept: the wish is for kept speech only, and there is none.
-            whatever ``make`` raises.
+        ``make`` is called at most once, and only if it must be made here.  All who ask for the same share one synthesis,
+        which goes on when the one who set it off leaves and ends when nobody is left.  ``erasures`` is the count as it was
+        before the caller learnt of the voice: if anything was erased since, nothing is kept of what is made.  The caller
+        calls ``aclose`` on what it gets.
+
+        Raises: what ``make`` raises.
         """
         ...
 

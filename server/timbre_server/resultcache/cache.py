@@ -11,7 +11,6 @@ from typing import Final
 
 from timbre_server.audio.raw_encoder import WAV_HEADER_BYTES
 from timbre_server.domain.speech import AudioFormat
-from timbre_server.errors import NotKept
 from timbre_server.ports import CacheWish, Make, Outcome, ResultName, Saying, Take
 from timbre_server.resultcache.audience import Audience
 from timbre_server.resultcache.codec import HEAD_BYTES
@@ -26,6 +25,9 @@ from timbre_server.resultcache.takes import KeptTake, Label, TooLong
 
 SWEEP_SECONDS: Final = 60.0
 """How much longer than its time speech may stay in this process that nobody asks for."""
+
+
+_MADE_OF_SAMPLES: Final = frozenset({AudioFormat.WAV, AudioFormat.PCM})
 
 
 def _public(_text: str) -> bool:
@@ -62,33 +64,39 @@ class ResultCache:
         """Keeps the memory clean from now on."""
         self._sweeping = asyncio.create_task(self._sweep(), name="sweep-results")
 
-    def may_keep(self, saying: Saying) -> bool:
-        return not self._is_private(saying.text)
+    def may_keep(self, text: str) -> bool:
+        return not self._is_private(text)
 
-    def at_hand(self, saying: Saying, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
+    def name(self, saying: Saying) -> ResultName:
+        return ResultName(self._keys(saying), saying.voice.digest)
+
+    def at_hand(self, name: ResultName, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
         if not wish.reuse:
             return None
-        name = ResultName(self._keys(saying), saying.voice.digest)
-        if audio_format in {AudioFormat.WAV, AudioFormat.PCM}:
+        if audio_format in _MADE_OF_SAMPLES:
             form = self._memory.get(name.key)
             if form is not None and is_made_of_samples(audio_format, form.label.sample_rate_hz):
                 return self._kept(name, form.label, form, wish)
         form = self._memory.get(name.key, audio_format)
         return None if form is None else self._kept(name, form.label, form, wish)
 
-    async def obtain(self, saying: Saying, make: Make, wish: CacheWish, *, erasures: int) -> Take:
-        name = ResultName(self._keys(saying), saying.voice.digest)
-        if wish.reuse:
-            form = self._memory.get(name.key)
-            take: Take | None = None if form is None else self._kept(name, form.label, form, wish)
-            if take is None and not wish.only_kept and erasures == self.erasures:
-                take = await self._shared_with_others(name, make, wish)
-            elif take is None and wish.only_kept:
-                take = await self._fetched(name, wish)
-            if take is not None:
-                return take
-        if wish.only_kept:
-            raise NotKept("no speech like this is kept, and `only-if-cached` asks for no other")
+    async def find(self, name: ResultName, wish: CacheWish) -> Take | None:
+        if not wish.reuse:
+            return None
+        form = self._memory.get(name.key)
+        if form is not None or self._shared is None:
+            return None if form is None else self._kept(name, form.label, form, wish)
+        erasures = self.erasures
+        found = await self._shared.fetch(name)
+        if not isinstance(found, KeptTake):
+            return None
+        if erasures == self.erasures:
+            self._memory.put(name, found)
+        return self._kept(name, found.label, samples_of(found), wish)
+
+    async def obtain(self, name: ResultName, make: Make, wish: CacheWish, *, erasures: int) -> Take:
+        if wish.reuse and erasures == self.erasures and (take := await self._joined(name, make, wish)):
+            return take
         flight = Flight(name, keeps=erasures == self.erasures)
         self._flights.start(flight, partial(self._perform, make, None), joinable=False)
         landing = await flight.board()
@@ -159,19 +167,12 @@ class ResultCache:
             keep_file=self._memory.put_encoded,
         )
 
-    async def _fetched(self, name: ResultName, wish: CacheWish) -> KeptHearing | None:
-        """What other pods have said, without waiting for any that says it now."""
-        erasures = self.erasures
-        take = None if self._shared is None else await self._shared.fetch(name)
-        if not isinstance(take, KeptTake) or erasures != self.erasures:
-            return None
-        self._memory.put(name, take)
-        return self._kept(name, take.label, samples_of(take), wish)
-
-    async def _shared_with_others(self, name: ResultName, make: Make, wish: CacheWish) -> Take | None:
+    async def _joined(self, name: ResultName, make: Make, wish: CacheWish) -> Take | None:
         """The speech as all get it who ask for it now; None if it was made too long ago for this listener."""
         flight, outcome = self._flights.joinable(name.key), Outcome.COALESCED
         if flight is None:
+            if form := self._memory.get(name.key):  # said while this request looked for it
+                return self._kept(name, form.label, form, wish)
             flight, outcome = Flight(name), Outcome.MISS
             self._flights.start(flight, partial(self._fly, make), joinable=True)
         landing = await flight.board()
@@ -179,25 +180,16 @@ class ResultCache:
             return JoinedHearing(flight, landing, outcome, keep_file=self._memory.put_encoded)
         flight.leave()
         take = landing.take
-        return self._kept(name, take.label, samples_of(take), wish, outcome=landing.outcome)
+        return self._kept(name, take.label, samples_of(take), wish, outcome=Outcome.COALESCED)
 
     async def _fly(self, make: Make, flight: Flight) -> None:
-        found = None if self._shared is None else await self._found(self._shared, flight.name)
-        if isinstance(found, Found):
+        obtained = None if self._shared is None else await self._shared.obtain(flight.name)
+        if isinstance(obtained, KeptTake):
             if flight.keeps:
-                self._memory.put(flight.name, found.take)
-            flight.land(found)
+                self._memory.put(flight.name, obtained)
+            flight.land(Found(obtained))
         else:
-            await self._perform(make, found, flight)
-
-    async def _found(self, shared: SharedResultTier, name: ResultName) -> Found | SynthesisLease | TooLong | None:
-        take = await shared.fetch(name)
-        if isinstance(take, KeptTake):
-            return Found(take, Outcome.HIT)
-        if take is not None:
-            return take
-        obtained = await shared.obtain(name)
-        return Found(obtained, Outcome.COALESCED) if isinstance(obtained, KeptTake) else obtained
+            await self._perform(make, obtained, flight)
 
     async def _perform(self, make: Make, allowed: SynthesisLease | TooLong | None, flight: Flight) -> None:
         """Makes the speech, for all who listen and for those who come; ``allowed`` is what the other pods say to it."""

@@ -12,7 +12,7 @@ from contextvars import Context
 from dataclasses import dataclass
 
 from timbre_server.errors import EngineStopped, TimbreError
-from timbre_server.ports import Outcome, ResultName
+from timbre_server.ports import ResultName
 from timbre_server.resultcache.performance import Performance
 from timbre_server.resultcache.takes import KeptTake
 from timbre_server.telemetry.log import get_logger
@@ -22,10 +22,9 @@ _log = get_logger("resultcache.flights")
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Somebody had it."""
+    """Another pod has made it."""
 
     take: KeptTake
-    outcome: Outcome
 
 
 Landing = Found | Performance

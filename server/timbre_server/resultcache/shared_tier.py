@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
-from typing import Final
+from typing import Final, NamedTuple
 
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import Blob, Granted, Held, ResultName, SharedResults, Taken
@@ -27,6 +27,12 @@ PATIENCE_SECONDS: Final = 60.0
 speech by default, which an engine makes in less than its playing time, or nobody could listen to it as it comes."""
 
 
+class _Seen(NamedTuple):
+    """What a look has shown."""
+
+    found: KeptTake | TooLong | None
+
+
 class SharedResultTier:
     """Speech that pods share, with its codec and its leases; lives on one event loop."""
 
@@ -36,9 +42,27 @@ class SharedResultTier:
         self._sealer = sealer
         self._max_entry_bytes = max_entry_bytes
         self._handing_over: set[asyncio.Task[None]] = set()
+        self._looks: dict[str, asyncio.Future[_Seen | None]] = {}
+        """Under way, by key; None comes of those whose caller has left: then the others look themselves."""
 
     async def fetch(self, name: ResultName) -> KeptTake | TooLong | None:
-        """What is there; None where nothing sound is, or nobody can tell."""
+        """What is there; None where nothing sound is, or nobody can tell.  Callers at one time share one look."""
+        look = self._looks.get(name.key)
+        if look is not None and (seen := await asyncio.shield(look)) is not None:
+            return seen.found
+        look = self._looks[name.key] = asyncio.get_running_loop().create_future()
+        try:
+            seen = _Seen(await self._look(name))
+        except BaseException:
+            look.set_result(None)
+            raise
+        finally:
+            if self._looks.get(name.key) is look:
+                del self._looks[name.key]
+        look.set_result(seen)
+        return seen.found
+
+    async def _look(self, name: ResultName) -> KeptTake | TooLong | None:
         with suppress(StoreUnavailable):
             blob = await self._shared.get(name)
             if blob is not None:

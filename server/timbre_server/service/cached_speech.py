@@ -10,7 +10,7 @@ from functools import partial
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.domain.text import heard_text
 from timbre_server.errors import NotKept
-from timbre_server.ports import Blob, CacheWish, Outcome, Results, Saying, Take
+from timbre_server.ports import Blob, CacheWish, Outcome, ResultName, Results, Saying, Take
 from timbre_server.service.casting import Casting
 from timbre_server.service.speech import Speech, SpeechRequest, SpeechService
 
@@ -49,18 +49,19 @@ class CachedSpeechService:
             speed = request.parameters.speed
             how = agreed.parameters if agreed.tempo == 1.0 else replace(agreed.parameters, speed=speed)
             saying = Saying(request.tenant, role.identity, heard_text(request.text), how)
-            return Asked(make, wish, Places(results, saying, erasures))
+            return Asked(make, wish, Places(results, results.name(saying), erasures, saying.text))
         return Asked(make, wish, None)
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where speech may be kept, and as what."""
+    """Where speech may be kept, and under what."""
 
     results: Results
-    saying: Saying
+    name: ResultName
     erasures: int
     """``Results.erasures`` before the voice was found."""
+    text: str
 
 
 class Asked:
@@ -75,23 +76,31 @@ class Asked:
     def at_hand(self, audio_format: AudioFormat) -> Take | None:
         """As ``Results.at_hand``."""
         places = self._places
-        return None if places is None else places.results.at_hand(places.saying, audio_format, self._wish)
+        return None if places is None else places.results.at_hand(places.name, audio_format, self._wish)
+
+    async def found(self) -> Take | None:
+        """What was said before; the caller closes it."""
+        places = self._places
+        if places is None or not places.results.may_keep(places.text):
+            self._places = None
+            return None
+        return await places.results.find(places.name, self._wish)
 
     async def take(self) -> Take:
-        """The speech, once it has begun; the caller closes it.
+        """The speech, once it has begun, of a request for which none was ``found``; the caller closes it.
 
         Raises:
-            NotKept: the request wants kept speech only, and there is none.
+            NotKept: the request wants kept speech only.
             RequestRejected, NotFound: the request is at fault.
             Overloaded: no room in the queue.
             EngineError: the engine failed.
         """
-        places = self._places
-        if places is not None and places.results.may_keep(places.saying):
-            return await places.results.obtain(places.saying, self._make, self._wish, erasures=places.erasures)
         if self._wish.only_kept:
-            raise NotKept("speech like this is not kept, and `only-if-cached` asks for no other")
-        return Untraced(await self._make())
+            raise NotKept("no speech like this is kept, and `only-if-cached` asks for no other")
+        places = self._places
+        if places is None:
+            return Untraced(await self._make())
+        return await places.results.obtain(places.name, self._make, self._wish, erasures=places.erasures)
 
 
 class Untraced:

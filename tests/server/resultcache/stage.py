@@ -115,9 +115,14 @@ class Pod:
 
     async def take(self, text: str = "Hello.", wish: CacheWish | None = None, one: Saying | None = None) -> Take:
         """Speech that has begun; the caller closes it."""
-        return await self.cache.obtain(
-            one or saying(text), self.engine.make(text), wish or CacheWish(), erasures=self.cache.erasures
-        )
+        name, wish = self.cache.name(one or saying(text)), wish or CacheWish()
+        erasures = self.cache.erasures
+        take = await self.cache.find(name, wish)
+        return take or await self.cache.obtain(name, self.engine.make(text), wish, erasures=erasures)
+
+    async def find(self, text: str = "Hello.", wish: CacheWish | None = None) -> Take | None:
+        """Speech that was made before."""
+        return await self.cache.find(self.cache.name(saying(text)), wish or CacheWish())
 
     async def ask(self, text: str = "Hello.", wish: CacheWish | None = None, one: Saying | None = None) -> Heard:
         """Listens to the end."""
@@ -129,7 +134,7 @@ class Pod:
             self.cache.check_integrity()
 
     def at_hand(self, text: str, audio_format: AudioFormat, wish: CacheWish | None = None) -> Take | None:
-        return self.cache.at_hand(saying(text), audio_format, wish or CacheWish())
+        return self.cache.at_hand(self.cache.name(saying(text)), audio_format, wish or CacheWish())
 
 
 async def heard(take: Take) -> Heard:

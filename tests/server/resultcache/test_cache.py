@@ -17,7 +17,7 @@ from tests.virtual_time import in_virtual_time
 from timbre_server.audio.quantisation import to_int16, to_little_endian
 from timbre_server.audio.raw_encoder import to_wav
 from timbre_server.domain.speech import AudioFormat
-from timbre_server.errors import EngineError, NotKept
+from timbre_server.errors import EngineError
 from timbre_server.ports import CacheWish
 
 PCM = to_little_endian(to_int16(speech_of("Hello.")))
@@ -76,7 +76,6 @@ class TestWishes:
     """What a request allows."""
 
     NEW_TAKE = CacheWish(reuse=False)
-    ONLY_KEPT = CacheWish(only_kept=True)
 
     @in_virtual_time
     async def test_a_new_take_is_made_and_replaces_the_old_one(self) -> None:
@@ -98,12 +97,13 @@ class TestWishes:
         assert len({take.id for take in takes}) == 3
 
     @in_virtual_time
-    async def test_only_what_is_kept_is_had_where_nothing_else_is_wanted(self) -> None:
+    async def test_only_what_is_kept_is_found(self) -> None:
         pod = a_pod()
-        with pytest.raises(NotKept):
-            await pod.ask(wish=self.ONLY_KEPT)
+        assert await pod.find() is None
         await pod.ask()
-        assert (await pod.ask(wish=self.ONLY_KEPT)).outcome == "hit"
+        take = await pod.find()
+        assert take is not None
+        assert take.outcome == "hit"
         assert len(pod.engine.begun) == 1
 
     @in_virtual_time
@@ -111,16 +111,14 @@ class TestWishes:
         pod = a_pod()
         making = asyncio.create_task(pod.ask())
         await asyncio.sleep(1.5)
-        with pytest.raises(NotKept):
-            await pod.ask(wish=self.ONLY_KEPT)
+        assert await pod.find() is None
         await making
 
     @in_virtual_time
-    async def test_a_new_take_of_what_is_kept_only_cannot_be_had(self) -> None:
+    async def test_a_new_take_is_found_nowhere(self) -> None:
         pod = a_pod()
         await pod.ask()
-        with pytest.raises(NotKept):
-            await pod.ask(wish=CacheWish(reuse=False, only_kept=True))
+        assert await pod.find(wish=self.NEW_TAKE) is None
 
     @in_virtual_time
     async def test_what_is_too_old_for_a_request_is_made_anew_for_it_and_all_after_it(self) -> None:
@@ -129,8 +127,7 @@ class TestWishes:
         await asyncio.sleep(60)
         assert (await pod.ask(wish=CacheWish(max_age_seconds=100))).outcome == "hit"
         assert pod.at_hand("Hello.", AudioFormat.WAV, CacheWish(max_age_seconds=50)) is None
-        with pytest.raises(NotKept):
-            await pod.ask(wish=CacheWish(max_age_seconds=50, only_kept=True))
+        assert await pod.find(wish=CacheWish(max_age_seconds=50)) is None
         new = await pod.ask(wish=CacheWish(max_age_seconds=50))
         assert new.outcome == "miss"
         assert (await pod.ask()).id == new.id != old.id

@@ -10,7 +10,7 @@ from tests.server.resultcache.shared_memory import SharedMemory, World
 from tests.server.resultcache.stage import PIECE_SAMPLES, SECONDS_PER_PIECE, Pod, a_pod, heard, now, speech_of
 from tests.virtual_time import in_virtual_time
 from timbre_server.domain.speech import AudioFormat
-from timbre_server.errors import EngineError, NotKept
+from timbre_server.errors import EngineError
 from timbre_server.ports import CacheWish, ResultName
 from timbre_server.resultcache.codec import decode
 from timbre_server.resultcache.keys import ResultKeys
@@ -73,6 +73,22 @@ async def test_forty_equal_requests_at_once_at_both_are_one_synthesis() -> None:
     assert len({take.id for take in takes}) == 1
     assert all(np.array_equal(take.samples, speech_of("Hello.")) for take in takes)
     assert world.calls.count("get") == 2
+
+
+@in_virtual_time
+async def test_a_look_that_its_first_caller_left_is_made_by_the_others() -> None:
+    world = World()
+    one, other = two_pods(world)
+    await one.ask()
+    await published(world)
+    first = asyncio.create_task(other.ask())
+    others = [asyncio.create_task(other.ask()) for _ in range(2)]
+    await asyncio.sleep(0)
+    first.cancel()
+    assert [take.outcome for take in await asyncio.gather(*others)] == ["hit", "hit"]
+    tier = other.cache._shared
+    assert tier is not None
+    assert tier._looks == {}
 
 
 @in_virtual_time
@@ -232,16 +248,17 @@ async def test_a_pod_that_hears_of_a_new_take_drops_its_copy_of_the_old_one() ->
 
 
 @in_virtual_time
-async def test_only_kept_speech_is_looked_for_at_the_other_pods_too_and_not_waited_for() -> None:
+async def test_what_was_said_is_found_at_the_other_pods_and_what_is_being_said_is_not_waited_for() -> None:
     world = World()
     one, other = two_pods(world)
     making = asyncio.create_task(one.ask())
     await asyncio.sleep(1.5)
-    with pytest.raises(NotKept):
-        await other.ask(wish=CacheWish(only_kept=True))
+    assert await other.find() is None
     await making
     await published(world)
-    assert (await other.ask(wish=CacheWish(only_kept=True))).outcome == "hit"
+    take = await other.find()
+    assert take is not None
+    assert take.outcome == "hit"
     assert made(one, other) == 1
 
 
@@ -263,7 +280,7 @@ class TestTooLong:
         endless.cancel()
 
     @in_virtual_time
-    async def test_who_comes_later_does_not_even_ask_for_the_right(self) -> None:
+    async def test_who_comes_later_waits_for_nobody_and_holds_nobody_up(self) -> None:
         world = World()
         one, other = two_pods(world, max_entry_bytes=self.LIMIT_BYTES)
         await one.ask()
@@ -271,7 +288,8 @@ class TestTooLong:
         assert decode(world.blobs[NAME], key=NAME.key) == TooLong(self.LIMIT_BYTES)
         world.calls.clear()
         assert (await other.ask()).outcome == "miss"
-        assert world.calls == ["get"]
+        assert world.calls == ["get", "claim"]
+        assert world.leases == {}
 
     @in_virtual_time
     async def test_a_pod_that_may_keep_more_keeps_it(self) -> None:
@@ -297,8 +315,7 @@ class TestErasure:
         await asyncio.sleep(1)
         assert await other.cache.erase(VOICE.digest) == 2
         assert world.blobs == {}
-        with pytest.raises(NotKept):
-            await other.ask(wish=CacheWish(only_kept=True))
+        assert await other.find() is None
 
     @in_virtual_time
     async def test_what_is_being_made_meanwhile_is_not_published_by_the_pod_that_has_not_heard(self) -> None:

@@ -108,7 +108,7 @@ async def test_what_a_request_learnt_before_an_erasure_is_spoken_and_not_kept() 
     pod = a_pod()
     learnt = pod.cache.erasures
     pod.cache.forget(VOICE.digest)
-    take = await pod.cache.obtain(saying(), pod.engine.make("Hello."), CacheWish(), erasures=learnt)
+    take = await pod.cache.obtain(pod.cache.name(saying()), pod.engine.make("Hello."), CacheWish(), erasures=learnt)
     assert take.id == ""
     await heard(take)
     await take.aclose()
