@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from timbre_contract.api import MAX_PRELOAD_REFUSALS
 from timbre_server.app.recording_files import read_recording
@@ -25,8 +25,6 @@ from timbre_server.telemetry.log import get_logger
 _Signature = tuple[int, int, int]
 """Inode, time of change and size: a file with the same ones has not changed, also behind a mounted volume's links."""
 
-_REFUSALS: Final = (RequestRejected, NotFound)
-"""What another recording or another line would heal, and time does not."""
 
 _log = get_logger("preload")
 
@@ -131,7 +129,9 @@ class Preload:
             self._refuse(
                 voice_id, _Known(entry, None, f"its recording cannot be read: {error.strerror or 'no reason'}")
             )
-        except _REFUSALS as error:
+        except NotFound as error:  # a consent, which may still come
+            self._refuse(voice_id, _Known(entry, None, error.message))
+        except RequestRejected as error:
             self._refuse(voice_id, _Known(entry, signature, error.message))
         except TimbreError as error:  # the store is away, the engine is busy: time heals it
             before, self._known[voice_id] = self._known.get(voice_id), _Known(entry, None, waits=error.message)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from timbre_server.app.preload import Preload
-from timbre_server.errors import AudioUnreadable, Overloaded, StoreUnavailable, TimbreError
+from timbre_server.errors import AudioUnreadable, ConsentNotFound, Overloaded, StoreUnavailable, TimbreError
 from timbre_server.service.voices import Declared, VoiceUpload
 
 
@@ -200,6 +200,16 @@ async def test_a_recording_that_comes_later_is_declared_then(tmp_path: Path, reg
     await preload.look()
     assert len(_refused(preload)) == 1
     (tmp_path / "ann").write_bytes(b"ann")
+    await preload.look()
+    assert preload.report() == {"present": 1, "waiting": 0, "refused": []}
+
+
+async def test_a_consent_that_comes_later_is_enough(tmp_path: Path, registry: Registry) -> None:
+    preload = _preload(_ann(tmp_path, consent="cons_1"), registry)
+    registry.failing["voice_ann"] = ConsentNotFound("there is no such consent")
+    await preload.look()
+    assert _refused(preload) == [{"voice": "voice_ann", "reason": "there is no such consent"}]
+    registry.failing.clear()
     await preload.look()
     assert preload.report() == {"present": 1, "waiting": 0, "refused": []}
 
