@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.api import Api, Object
+from tests.cluster.carrying_out import VOICE_SERVICE
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fake_node import FakeNode
 from tests.cluster.operator_process import OperatorHome, OperatorProcess
-from tests.cluster.watching import eventually, is_ready, sample, until_service, write, writes
+from tests.cluster.watching import eventually, is_ready, sample, turned, until_service, write, writes
 from tests.fault_proxy import REFUSE, FaultProxy
 from tests.operator.manifests import a_service
 
@@ -89,6 +90,24 @@ async def test_a_leader_that_is_told_to_end_hands_over_at_once_and_ends_well(
         await eventually(lambda: _leads(other))
     await write(api, namespace, MANUAL)
     await until_service(api, namespace, is_ready)
+
+
+async def test_an_operator_that_is_replaced_says_nothing_new(
+    api: Api, namespace: str, operator_home: OperatorHome
+) -> None:
+    """Not even that it knows nothing yet."""
+    options = ("--no-metrics-api", "--scrape-seconds=1")
+    await operator_home.allow(namespace)
+    first = await operator_home.start(namespace, options=options)
+    await write(api, namespace, MANUAL)
+    before = await until_service(api, namespace, lambda s: is_ready(s) and "queueDepth" in s["status"])
+    assert await first.stop() == 0
+    second = await operator_home.start(namespace, identity="second", options=options)
+    await eventually(lambda: _leads(second))
+    await turned(second, 3)
+    after = await api.fetch(VOICE_SERVICE, namespace, "narrator")
+    assert after["status"] == before["status"]
+    assert await writes(second) == 0
 
 
 async def test_one_that_does_not_lead_ends_well_too(namespace: str, operator_home: OperatorHome) -> None:

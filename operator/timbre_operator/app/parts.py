@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from timbre_contract import labels
 from timbre_operator.app.health import LEAST_STALE_SECONDS, Health
 from timbre_operator.cluster.api_cluster import ApiCluster
 from timbre_operator.cluster.connection import Connection
@@ -30,6 +31,9 @@ from timbre_operator.scraping import HttpScraper
 from timbre_operator.service_metrics import ServiceMetrics
 from timbre_operator.settings import OperatorSettings
 
+_GATHER_SECONDS: Final = 0.1
+"""A rollout of one pod is some twenty events within a second or two; nobody waits for a tenth of it, and most of the turns
+are saved."""
 _ROUNDS: Final = 2
 """Rates need two looks at each pod; before that there is no number to serve."""
 
@@ -60,6 +64,10 @@ class Parts:
             self.live.gone(manifest)
         else:
             self.live.put(manifest)
+
+    def news(self, key: ServiceKey, kind: str) -> None:
+        """Something is new about a service: what its user wrote at once, all else in a moment."""
+        self.queue.add(key, 0.0 if kind == labels.KIND else _GATHER_SECONDS)
 
     @property
     def serves_metrics(self) -> bool:

@@ -146,7 +146,7 @@ class Operator:
         await self._synced.wait()
         await self._parts.lease.acquire()
         self._leading.set()
-        self._parts.live.listen(self._parts.queue.add)
+        self._parts.live.listen(self._parts.news)
         for key in self._parts.live.services():
             self._parts.queue.add(key)
         keeping = asyncio.create_task(self._parts.lease.keep())

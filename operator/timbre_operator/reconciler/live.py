@@ -16,6 +16,8 @@ from timbre_operator.observed import Manifest
 from timbre_operator.ports import Kind, Listing, ServiceKey
 from timbre_operator.reconciler.trimming import trimmed
 
+Changed = Callable[[ServiceKey, str], None]
+"""Called with the service about which something was heard, and the kind of the object that it was."""
 _Address = tuple[str, str, str]
 """Kind, namespace, name."""
 _GRAVES: Final = 2000
@@ -32,15 +34,15 @@ def version_of(manifest: Mapping[str, Any]) -> int:
 class Live:
     """``ports.Live``, and the way in for what was heard."""
 
-    def __init__(self, changed: Callable[[ServiceKey], None] | None = None) -> None:
-        self._changed = changed or (lambda _key: None)
+    def __init__(self, changed: Changed | None = None) -> None:
+        self._changed = changed or (lambda _key, _kind: None)
         self._objects: dict[_Address, Manifest] = {}
         self._of: dict[ServiceKey, dict[_Address, Manifest]] = {}
         self._services: dict[ServiceKey, Manifest] = {}
         self._graves: dict[_Address, int] = {}
 
-    def listen(self, changed: Callable[[ServiceKey], None]) -> None:
-        """From now on this is called with every service about which something new was heard."""
+    def listen(self, changed: Changed) -> None:
+        """From now on this hears of everything new."""
         self._changed = changed
 
     def services(self) -> Mapping[ServiceKey, Manifest]:
@@ -147,9 +149,10 @@ class Live:
             del self._graves[next(iter(self._graves))]
 
     def _tell(self, *manifests: Manifest | None) -> None:
-        for key in {service_of(manifest) for manifest in manifests if manifest is not None} - {None}:
-            assert key is not None
-            self._changed(key)
+        told = {(service_of(manifest), manifest["kind"]) for manifest in manifests if manifest is not None}
+        for key, kind in told:
+            if key is not None:
+                self._changed(key, kind)
 
 
 def _address(manifest: Mapping[str, Any]) -> _Address:

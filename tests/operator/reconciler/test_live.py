@@ -111,7 +111,7 @@ def test_a_list_that_says_what_is_known_is_no_news() -> None:
 
 def test_whoever_listens_hears_of_news_only() -> None:
     heard: list[ServiceKey] = []
-    live = Live(heard.append)
+    live = Live(lambda key, _kind: heard.append(key))
     live.put(a_deployment(10))
     live.put(a_deployment(10))
     live.gone(a_deployment(11))
@@ -119,9 +119,17 @@ def test_whoever_listens_hears_of_news_only() -> None:
     assert heard == [KEY, KEY]
 
 
+def test_whoever_listens_hears_what_it_was() -> None:
+    heard: list[str] = []
+    live = Live(lambda _key, kind: heard.append(kind))
+    live.put(a_deployment(10))
+    live.put(a_thing("Pod", "narrator-1", 11))
+    assert heard == ["Deployment", "Pod"]
+
+
 def test_what_we_did_ourselves_is_no_news() -> None:
     heard: list[ServiceKey] = []
-    live = Live(heard.append)
+    live = Live(lambda key, _kind: heard.append(key))
     live.put(a_deployment(10), quietly=True)
     live.put(a_deployment(10))
     assert heard == []
@@ -129,7 +137,7 @@ def test_what_we_did_ourselves_is_no_news() -> None:
 
 def test_whoever_gets_another_owner_is_news_to_both() -> None:
     heard: list[ServiceKey] = []
-    live = Live(heard.append)
+    live = Live(lambda key, _kind: heard.append(key))
     live.put(a_deployment(10))
     live.put(a_deployment(11, labels={**MARKS, "app.kubernetes.io/instance": "other"}))
     assert set(heard[1:]) == {KEY, ServiceKey("studio", "other")}

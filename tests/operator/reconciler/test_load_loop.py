@@ -89,10 +89,11 @@ async def test_the_series_are_those_of_all_pods() -> None:
     one, other = scene.pod("a", "10.0.0.1"), scene.pod("b", "10.0.0.2")
     await scene.round()
     assert scene.loop.series(KEY) is None
-    one.does(5.0, synthesis=0.5)
-    other.does(5.0, synthesis=0.25)
     other.queued = 4
-    await scene.round()
+    for _ in range(3):
+        one.does(5.0, synthesis=0.5)
+        other.does(5.0, synthesis=0.25)
+        await scene.round()
     series = scene.loop.series(KEY)
     assert series is not None
     assert series == {
