@@ -13,7 +13,7 @@ from typing import Final
 
 from timbre_contract import labels
 from timbre_operator.errors import ClusterError, NotLeading
-from timbre_operator.kinds import DEPLOYMENT
+from timbre_operator.kinds import DEPLOYMENT, kind_of
 from timbre_operator.metrics import Metrics
 from timbre_operator.observed import Failure, Manifest
 from timbre_operator.plan import Action, Key, Verb
@@ -77,8 +77,7 @@ class Steps:
     async def _do(self, action: Action) -> None:
         if action.verb in {Verb.PRUNE, Verb.RECREATE}:
             # What is made anew is made once the old one is gone: a pod's owner is let go first, and that takes a moment.
-            found = self._live.find(action.key.kind, action.key.namespace, action.key.name)
-            if found is not None:
+            if (found := await self._found(action)) is not None:
                 await self._cluster.delete(found, orphan=action.verb is Verb.RECREATE)
                 self._live.leave(found)
             return
@@ -91,6 +90,14 @@ class Steps:
         self._live.put(stored, quietly=True)  # we read what we wrote, whenever the watch tells of it
         if _rolls_out(action):
             await self._note_cause(action)
+
+    async def _found(self, action: Action) -> Manifest | None:
+        """Asked for where watches do not tell of it: without our labels it is still ours."""
+        key = action.key
+        found = self._live.find(key.kind, key.namespace, key.name)
+        if found is None and action.manifest is not None:
+            return await self._cluster.fetch(kind_of(action.manifest), key.namespace, key.name)
+        return found
 
     async def _note_cause(self, action: Action) -> None:
         """For people and for our own status after a restart; nothing depends on it."""

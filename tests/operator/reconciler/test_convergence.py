@@ -195,6 +195,17 @@ async def test_what_is_made_anew_is_asked_to_leave_once_and_made_when_it_is_gone
     assert scene.drift("StatefulSet") == 0
 
 
+async def test_what_lost_its_labels_is_made_anew_too_where_it_cannot_be_changed() -> None:
+    scene = await a_scene()
+    found = scene.get("StatefulSet", "narrator-redis")
+    bare = found | {"metadata": {name: v for name, v in found["metadata"].items() if name != "labels"}}
+    scene.cluster.objects["StatefulSet", "studio", "narrator-redis"] = bare
+    scene.live.gone(found | {"metadata": {**found["metadata"], "resourceVersion": "9999"}})
+    scene.write(a_service().with_spec(redis={"managed": {"storage": {"size": "8Gi"}}}))
+    await scene.turn()
+    assert not scene.has("StatefulSet", "narrator-redis")
+
+
 @pytest.mark.parametrize("kind", ["ScaledObject", "HorizontalPodAutoscaler"])
 async def test_an_autoscaler_that_cannot_be_removed_gets_no_second_one_beside_it(kind: str) -> None:
     before, after = ("KEDA", "HPA") if kind == "ScaledObject" else ("HPA", "KEDA")
