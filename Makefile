@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SOURCES := server operator tests benchmarks examples scripts e2e
 
-.PHONY: help setup redis cluster-tools lock format check test serve demo demo-server demo-fleet test-redis test-torch bench images cluster cluster-down e2e render generate clean
+.PHONY: help setup redis cluster-tools lock format check test serve demo demo-server demo-fleet test-redis test-torch bench images cluster cluster-down e2e e2e-short render generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -51,7 +51,8 @@ test-torch: .venv/.dev ## run the tests that need torch, in an environment of th
 serve: .venv/.server ## start a server on 127.0.0.1:8000 with the embedded engine
 	@scripts/serve.sh
 
-demo: demo-server demo-fleet ## the main job in one command: one server, then three that share a Redis
+demo: .venv/.dev ## the whole of it in one command: a Kubernetes (here, or KUBE_CONTEXT's), a VoiceService, two voices, an HPA that moves
+	@$(PY) -m e2e.demo
 
 demo-server: .venv/.dev ## start a server, enrol two voices, speak with both, measure, leave the files in demo-out/
 	@$(PY) -m examples.demo
@@ -73,6 +74,9 @@ cluster-down: ## take it back: ARGS=--keep resumes it next time, ARGS=--wipe rem
 
 e2e: .venv/.dev images ## run the end-to-end tests on a cluster that is started for them (KEEP=1 leaves it running; ARGS="-k speaks")
 	@$(PY) -m pytest e2e -p no:randomly $(ARGS)
+
+e2e-short: ARGS = -m short
+e2e-short: e2e ## the four of them that say most, in about four minutes
 
 render: .venv/.dev ## print what a VoiceService becomes, without a cluster: FILE=examples/minimal.yaml
 	@.venv/bin/timbre-operator render $(or $(FILE),examples/minimal.yaml)

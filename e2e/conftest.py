@@ -26,6 +26,7 @@ RESTRICTED = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "short: one of the few that say most, for every change")
     config.addinivalue_line("markers", "last: ends the cluster, so that no test may follow")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ LONGER: Final = (
 )
 WANTED_WORK: Final = 1.4
 """Engine seconds a second: at half a second for each pod (utilizationPercent: 50) it wants three of them."""
+CALIBRATION_SECONDS: Final = 4.0
 MOST_RATE: Final = 40.0
 """Requests a second that the load's pod sends comfortably."""
 
@@ -120,12 +122,13 @@ def scaled(
     voices: Mapping[str, str],
 ) -> None:
     """Load until there are three pods, the same voice at each, then none until there is one."""
+    eventually(service.ready_pods, lambda pods: len(pods) == 1, seconds=180, what="one pod")  # of an earlier run
     rate = rate_for(cluster, service, next(iter(voices.values())))
     bodies = [
         {"model": "tts-1", "voice": {"id": voice}, "input": LONGER, "response_format": "pcm"}
         for voice in voices.values()
     ]
-    narration.say(f"{rate:.0f} requests a second, each with another text: {WANTED_WORK} engine seconds a second")
+    narration.say(f"{rate:.1f} requests a second, each with another text: {WANTED_WORK} engine seconds a second")
     began = time.monotonic()
     with under_load(service.kubectl, images, Load(service.url + SPEECH, bodies, rate, retries=2)) as answers:
         eventually(service.ready_pods, lambda pods: len(pods) == 3, seconds=180, what="three pods")
@@ -142,18 +145,18 @@ def scaled(
 
 
 def rate_for(cluster: LocalCluster, service: VoiceService, voice: str) -> float:
-    """Requests a second that want three pods, from what one costs here."""
+    """Requests a second that want three pods, from what one costs a pod that is kept busy."""
+    seconds = []
+    began = time.monotonic()
     with reached(cluster, service.kubectl, f"service/{service.name}") as url:
         client = OpenAI(base_url=f"{url}/v1", api_key="unused")
-        seconds = []
-        for number in range(3):
-            text = LONGER.replace("{n}", f"number {number}")
-            answer = client.audio.speech.with_raw_response.create(
-                model="tts-1", voice={"id": voice}, input=text, response_format="pcm"
-            )
-            timing = dict(part.strip().split(";dur=") for part in answer.headers["Server-Timing"].split(","))
-            seconds.append(float(timing["synth"]) / 1000)
-    return min(MOST_RATE, WANTED_WORK / max(min(seconds), 0.001))
+        # Long enough that a pod has used up what its CPU limit allows at once.
+        while time.monotonic() - began < CALIBRATION_SECONDS:
+            text = LONGER.replace("{n}", f"number {len(seconds)}")
+            sent = time.monotonic()
+            client.audio.speech.create(model="tts-1", voice={"id": voice}, input=text, response_format="pcm")
+            seconds.append(time.monotonic() - sent)
+    return min(MOST_RATE, WANTED_WORK / statistics.fmean(seconds[len(seconds) // 2 :]))
 
 
 def at_each_pod(narration: Narration, cluster: LocalCluster, service: VoiceService, voice: str) -> None:

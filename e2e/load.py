@@ -80,7 +80,20 @@ def under_load(kubectl: Kubectl, images: Mapping[str, str], load: Load, name: st
 
     A pod of its own keeps asking, so that it does not end with a connection to the API server.
     """
-    kubectl.apply(
+    # One may be left of a run that was interrupted.
+    kubectl("delete", "pod", name, "--ignore-not-found", "--now")
+    kubectl.apply(*_manifests(name, images["operator"], load))
+    answers = Answers()
+    try:
+        eventually(lambda: "begun" in kubectl("logs", name), seconds=60, what="the load's begin")
+        yield answers
+        answers.records = _ended(kubectl, name)
+    finally:
+        kubectl("delete", "pod", name, "--now", "--wait=false")
+
+
+def _manifests(name: str, image: str, load: Load) -> list[dict[str, Any]]:
+    return [
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -90,23 +103,25 @@ def under_load(kubectl: Kubectl, images: Mapping[str, str], load: Load, name: st
         },
         pod(
             name,
-            images["operator"],
+            image,
             ["sh", "-c", 'exec python3 /load/load.py "$(cat /load/load.json)"'],
             mounts=[{"name": "load", "mountPath": "/load", "readOnly": True}],
             volumes=[{"name": "load", "configMap": {"name": name}}],
             terminationGracePeriodSeconds=90,
         ),
-    )
-    eventually(lambda: "begun" in kubectl("logs", name), seconds=60, what="the load's begin")
-    answers = Answers()
-    yield answers
+    ]
+
+
+def _ended(kubectl: Kubectl, name: str) -> list[dict[str, Any]]:
+    """Tells the load to end, and returns what it saw."""
     kubectl.python(name, "import os, signal; os.kill(1, signal.SIGTERM)")
-    ended = eventually(
-        lambda: kubectl.json("get", "pod", name)["status"],
-        lambda status: status["phase"] in {"Succeeded", "Failed"},
+    phase = eventually(
+        lambda: kubectl.json("get", "pod", name)["status"]["phase"],
+        lambda phase: phase in {"Succeeded", "Failed"},
         seconds=90,
+        what="the load's end",
     )
     printed = kubectl("logs", name)
-    assert ended["phase"] == "Succeeded", printed
-    answers.records = json.loads(printed.splitlines()[-1])
-    kubectl("delete", "pod", name, "--wait=false")
+    assert phase == "Succeeded", printed
+    records: list[dict[str, Any]] = json.loads(printed.splitlines()[-1])
+    return records

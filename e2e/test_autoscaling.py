@@ -51,6 +51,7 @@ def bodies(voices: list[str]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.short
 def test_pods_follow_the_load_and_no_request_and_no_voice_is_lost(
     namespace: Kubectl, images: Images, measured: Measured
 ) -> None:

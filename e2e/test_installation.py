@@ -74,6 +74,7 @@ def test_uninstalled_release_leaves_the_crd_only(kubectl: Kubectl, timbre: Insta
     assert f"Namespace <none> {HOME}" in objects_of(kubectl)
 
 
+@pytest.mark.short
 def test_deleted_service_leaves_its_volume_only_and_a_new_one_finds_its_voices(
     namespace: Kubectl,
     images: Images,

@@ -8,6 +8,7 @@ from e2e.local_cluster import LocalCluster
 from e2e.machine_state import MachineState
 
 
+@pytest.mark.short
 @pytest.mark.last
 def test_nothing_is_left_of_the_cluster(cluster: LocalCluster) -> None:
     if cluster.before is None:

@@ -15,6 +15,7 @@ Images = Mapping[str, str]
 pytestmark = pytest.mark.usefixtures("timbre")
 
 
+@pytest.mark.short
 @pytest.mark.parametrize("connections", ["new", "kept"])
 def test_restart_of_every_pod_fails_no_request(
     namespace: Kubectl, images: Images, connections: str, measured: Callable[[str, float, str], None]

@@ -15,6 +15,7 @@ Images = Mapping[str, str]
 pytestmark = pytest.mark.usefixtures("timbre")
 
 
+@pytest.mark.short
 def test_voice_enrolled_at_one_pod_speaks_at_every_pod_without_a_second_extraction(
     namespace: Kubectl, images: Images
 ) -> None:

@@ -51,7 +51,7 @@ make_certificates() {
 }
 
 check_machine
-announce
+running kubelet || announce
 install_packages
 "$ROOT/scripts/cluster_tools.sh" "${TOOLS[@]}"
 bin=$("$ROOT/scripts/cluster_tools.sh" --path)/bin
