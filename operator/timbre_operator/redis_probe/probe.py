@@ -37,7 +37,7 @@ class NetworkRedisProbe:
         except LookFailed as found:
             failure = found
         except LOOK_ERRORS as error:
-            failure = failure_of(error)
+            failure = _suspected(failure_of(error), target)
         return RedisFacts(
             address=target.address, problem=failure.problem, detail=_without_secrets(failure.detail, target)
         )
@@ -113,6 +113,14 @@ def _summed(
         problem=problem,
         detail=where,
     )
+
+
+def _suspected(failure: LookFailed, target: RedisTarget) -> LookFailed:
+    """With TLS 1.3 a server asks for our certificate after its handshake: where it gets none, it may just hang up."""
+    hung_up = "reset by peer" in failure.detail or "closed" in failure.detail
+    if failure.problem is RedisProblem.UNREACHABLE and target.tls and not target.certificate_pem and hung_up:
+        return LookFailed(RedisProblem.TLS_FAILED, f"it may want our certificate: {failure.detail}")
+    return failure
 
 
 def _without_secrets(detail: str, target: RedisTarget) -> str:

@@ -108,7 +108,7 @@ def test_a_child_that_was_deleted_comes_back() -> None:
 def test_a_field_that_is_no_longer_wanted_is_noticed() -> None:
     """What is wanted is all there; what was wanted before is there as well."""
     before = a_service().with_gpu()
-    (action,) = _plan(a_service().with_spec(resources={"requests": {"memory": "1664Mi"}}), _applied(before)).actions
+    (action,) = _plan(a_service().with_spec(resources={"requests": {"memory": "1728Mi"}}), _applied(before)).actions
     assert (action.verb, action.reason) == (Verb.PATCH, "a field: no longer wanted")
 
 

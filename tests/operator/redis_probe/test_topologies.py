@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
+
 import redis
 
 from tests.operator.redis_probe.targets import at, cluster, plain, sentinel, tls
@@ -107,6 +111,23 @@ async def test_a_certificate_for_another_name_is_not_trusted(redis_tls: TlsRedis
 async def test_a_server_that_wants_our_certificate_is_told_apart(redis_tls: TlsRedisServer) -> None:
     facts = await NetworkRedisProbe().look(tls(redis_tls, certificate_pem="", key_pem=""))
     assert facts.problem is RedisProblem.TLS_FAILED
+
+
+async def test_a_server_that_hangs_up_on_who_shows_no_certificate_is_told_apart(redis_tls: TlsRedisServer) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(redis_tls.folder / "tls" / "cert.pem", redis_tls.folder / "tls" / "key.pem")
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(hang_up, "localhost", 0, ssl=context, family=socket.AF_INET) as server:
+        address = f"localhost:{server.sockets[0].getsockname()[1]}"
+        without = await NetworkRedisProbe().look(tls(redis_tls, address=address, certificate_pem="", key_pem=""))
+        with_one = await NetworkRedisProbe().look(tls(redis_tls, address=address))
+    assert without.problem is RedisProblem.TLS_FAILED
+    assert without.detail.startswith("it may want our certificate: ")
+    assert with_one.problem is RedisProblem.UNREACHABLE
 
 
 async def test_tls_to_a_server_without_it_is_told(redis_server: RedisServer, redis_tls: TlsRedisServer) -> None:
