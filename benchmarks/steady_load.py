@@ -34,8 +34,10 @@ class Answer:
 class Http:
     """Keep-alive connections to one address, as many as are in use at once; the least that a client can cost."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, cache_control: str = "no-store") -> None:
+        """By default each request is served by the engine: most loads are about voices, and say one sentence."""
         address = urlsplit(url)
+        self._cache_control = cache_control
         self._host, self._port = address.hostname or "", address.port or 80
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
@@ -43,8 +45,7 @@ class Http:
         """The answer of the server.  Raises: OSError, EOFError."""
         reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
         writer.write(
-            # Each request is to be served by the engine: these loads are about voices, and say one sentence.
-            f"{method} {path} HTTP/1.1\r\nHost: timbre\r\nCache-Control: no-store\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: timbre\r\nCache-Control: {self._cache_control}\r\n"
             f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             + body
         )

@@ -17,6 +17,8 @@ from openai import NotFoundError, OpenAI, omit
 
 from examples.local_redis import RedisServer
 from examples.local_server import LocalServer
+from examples.repeats_demo import SENTENCE as SAID
+from examples.repeats_demo import ask, show_repeats
 
 ROOT = Path(__file__).resolve().parents[1]
 HER, HIM = (ROOT / "examples" / "voices" / name for name in ("allison-female.flac", "librivox-male.flac"))
@@ -127,10 +129,12 @@ def main() -> None:
                 show(name, speak(pod, voice))
         before = [speak(pod, voice) for pod in pods]
         assert len({one.digest for one in before}) == 1, "three pods, one voice, and not the same speech"
+        show_repeats(pods, voice)
         generation = upload(pods[1], "PUT", voice, HIM)["generation"]
         print(f"\nReplaced it at pod b (generation {generation}). The new voice is heard, after the acknowledgement:")
         for name, pod, old in zip(PODS, pods, before, strict=True):
             print(f"  at pod {name} with the first request that is done: {until_heard(pod, voice, old) * 1000:.0f} ms")
+        print(f"  what was said with the old one is said anew: X-Cache {ask(pods[0], voice, SAID).cache}")
         receipt = upload(pods[2], "DELETE", voice)["erasure"]
         print(f"\nDeleted it at pod c. The receipt: {json.dumps(receipt)}")
         gone = [until_gone(pod, voice) for pod in pods]

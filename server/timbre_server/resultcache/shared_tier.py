@@ -41,7 +41,8 @@ class SharedResultTier:
         self._shared = shared
         self._sealer = sealer
         self._max_entry_bytes = max_entry_bytes
-        self._handing_over: set[asyncio.Task[None]] = set()
+        self._publishing: dict[asyncio.Task[None], str] = {}
+        """With the digest of the recording that speaks."""
         self._looks: dict[str, asyncio.Future[_Seen | None]] = {}
         """Under way, by key; None comes of those whose caller has left: then the others look themselves."""
 
@@ -99,13 +100,15 @@ class SharedResultTier:
         self._publish(name, lambda: self._sealed(name, encode_too_long(name.key, mark)), lease, wanted)
 
     async def erase(self, digest: str) -> int:
-        """How many were removed.  Raises: StoreUnavailable."""
+        """How many were removed; what is being published by this pod is waited for.  Raises: StoreUnavailable."""
+        if tasks := [task for task, of in self._publishing.items() if of == digest]:
+            await asyncio.wait(tasks)
         return await self._shared.erase(digest)
 
     async def close(self) -> None:
         """Returns when everything is published that shall be.  Idempotent."""
-        if self._handing_over:
-            await asyncio.wait(self._handing_over)
+        if self._publishing:
+            await asyncio.wait(self._publishing)
         await self._shared.close()
 
     def _publish(
@@ -125,8 +128,8 @@ class SharedResultTier:
 
     def _run(self, publishing: Coroutine[None, None, None], name: ResultName) -> None:
         task = asyncio.create_task(publishing, name=f"publish-{name.key[:8]}", context=Context())
-        self._handing_over.add(task)
-        task.add_done_callback(self._handing_over.discard)
+        self._publishing[task] = name.digest
+        task.add_done_callback(self._publishing.pop)
 
     def _sealed(self, name: ResultName, blob: bytes) -> bytes:
         return blob if self._sealer is None else self._sealer.seal(name.key, blob)

@@ -351,3 +351,19 @@ class TestErasure:
         other.cache.forget(VOICE.digest)
         await asking
         assert other.memory.entries == 0
+
+    @in_virtual_time
+    async def test_a_new_take_that_is_being_published_is_erased_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        one, _ = two_pods(world)
+        publish = SharedMemory.publish
+
+        async def slowly(self: SharedMemory, name: ResultName, blob: bytes, token: str | None) -> bool:
+            await asyncio.sleep(10)
+            return await publish(self, name, blob, token)
+
+        monkeypatch.setattr(SharedMemory, "publish", slowly)
+        await one.ask(wish=CacheWish(reuse=False))
+        await asyncio.sleep(1)
+        assert await one.cache.erase(VOICE.digest) == 1
+        assert world.blobs == {}
