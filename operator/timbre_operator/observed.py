@@ -72,7 +72,7 @@ class Load:
     """What a service was asked to do lately, over all of its pods."""
 
     queue_depth: int = 0
-    """Requests that were admitted and not yet taken by an engine."""
+    """Requests that wait for an engine and did so at the last looks too."""
     work_seconds: float = 0.0
     """Engine seconds demanded per second, smoothed."""
     working_set_bytes: int = 0

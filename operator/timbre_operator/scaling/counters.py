@@ -19,9 +19,10 @@ EXTRACTIONS: Final = metrics.VOICE_EXTRACTION.name + "_count"
 """How many extractions there were: the histogram's own count."""
 JOBS_PENDING: Final = "timbre_jobs_pending"
 """A number of the whole service, which every pod shows; absent where the server has no jobs."""
-_NEAREST_TIERS: Final = ("device", "host")
-"""Each look-up asks the nearest tier exactly once; a pod without a device has no series of it."""
-_OUTCOMES: Final = ("hit", "miss")
+_NEAREST_FIRST: Final = ("device", "host", "redis")
+"""Each look-up asks the nearest tier exactly once, and what the farthest one has not is extracted; a pod has no series of a
+tier that it lacks."""
+_HIT, _MISS = "hit", "miss"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,11 @@ class Progress:
 
     rates: Rates
     lookups: float
-    """Of voices, from their nearest tier on."""
+    """Of voices."""
+    misses: float
+    """Those that no tier had."""
     extractions: float
+    """That ended; under load later than the misses that they are for."""
 
 
 class CounterReader:
@@ -57,7 +61,7 @@ class CounterReader:
     def read(self, sample: PodSample, now: float) -> Progress | None:
         """What happened since the sample before; None with the first, which is of an unknown time."""
         current = {name: _total(sample.counters, name) for name in (SYNTHESIS, EXTRACTION, TRANSFER, EXTRACTIONS)}
-        current["lookups"] = _lookups(sample.counters)
+        current["lookups"], current["misses"] = _lookups(sample.counters)
         before, elapsed_seconds = self._last, now - self._at
         if before is not None and elapsed_seconds <= 0.0:
             return None
@@ -69,6 +73,7 @@ class CounterReader:
         return Progress(
             Rates(*(grown[name] / elapsed_seconds for name in (SYNTHESIS, EXTRACTION, TRANSFER))),
             grown["lookups"],
+            grown["misses"],
             grown[EXTRACTIONS],
         )
 
@@ -78,12 +83,17 @@ def gauge(sample: PodSample, name: str) -> float:
     return _total(sample.counters, name)
 
 
-def _lookups(counters: Mapping[str, float]) -> float:
-    for tier in _NEAREST_TIERS:
-        keys = [sample_key(metrics.VOICE_CACHE_LOOKUPS, tier, outcome) for outcome in _OUTCOMES]
-        if any(key in counters for key in keys):
-            return sum(_total(counters, key) for key in keys)
-    return 0.0
+def _lookups(counters: Mapping[str, float]) -> tuple[float, float]:
+    """All look-ups, and those that no tier answered."""
+    tiers = [tier for tier in _NEAREST_FIRST if _key(tier, _MISS) in counters]
+    if not tiers:
+        return 0.0, 0.0
+    lookups = sum(_total(counters, _key(tiers[0], outcome)) for outcome in (_HIT, _MISS))
+    return lookups, _total(counters, _key(tiers[-1], _MISS))
+
+
+def _key(tier: str, outcome: str) -> str:
+    return sample_key(metrics.VOICE_CACHE_LOOKUPS, tier, outcome)
 
 
 def _total(counters: Mapping[str, float], name: str) -> float:

@@ -21,6 +21,7 @@ class Stretch:
     ended_at: float
     seconds: float
     lookups: float = 0.0
+    misses: float = 0.0
     extractions: float = 0.0
     synthesis_seconds: float = 0.0
     """Demanded in it, as seconds of the engine."""
@@ -64,6 +65,7 @@ class History:
             end,
             seconds=sum(part.seconds for part in parts),
             lookups=sum(part.lookups for part in parts),
+            misses=sum(part.misses for part in parts),
             extractions=sum(part.extractions for part in parts),
             synthesis_seconds=sum(part.synthesis_seconds for part in parts),
             extraction_seconds=sum(part.extraction_seconds for part in parts),
@@ -74,5 +76,7 @@ class History:
 def _hit_rate_percent(stretch: Stretch) -> int | None:
     if not stretch.lookups:
         return None
-    # More extractions than look-ups: an extraction ends in the period after its look-up.
-    return int(max(0.0, 100 * (1 - stretch.extractions / stretch.lookups)) + 1e-9)
+    # Extractions end later than their look-ups, and an enrolment's has none; a voice is extracted without asking the farthest
+    # tier where that is slower.
+    extracted = max(stretch.misses, stretch.extractions)
+    return int(max(0.0, 100 * (1 - extracted / stretch.lookups)) + 1e-9)

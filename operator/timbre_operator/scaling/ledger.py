@@ -1,11 +1,16 @@
 """What is a service asked to do, told by samples of its pods that come and go, restart and fall silent?
 
+The queue that is told is the standing one, the least of the last looks: what is gone at the next look was a burst that the
+engines took, and pods that come for it find nothing (as CoDel tells a queue that is bad from one that only absorbs bursts;
+Nichols and Jacobson, Controlling Queue Delay, ACM Queue 2012).
+
 The totals are over what the *service* is asked to do, so they do not dip when its pods change: a rate is smoothed after it was
 summed over the pods.  A pod that is gone takes its value along at once, one that does not answer leaves it for a while.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
@@ -18,6 +23,10 @@ from timbre_operator.scaling.smoothing import Smoothed
 
 JOB_WEIGHT: Final = 0.25
 """What a job that waits counts in the queue beside a request that waits: nobody listens for it, so four may wait as one."""
+
+STANDING_LOOKS: Final = 3
+"""Looks over which the least queue counts: one period of the HPA at 5 s each.  With one look alone, an extraction of 3 s made a
+service of five requests a second get a pod and lose it again every ten minutes (`make bench ROW=autoscaling`)."""
 
 
 class _Pod:
@@ -85,6 +94,7 @@ class Ledger:
         self._history = History()
         self._measured = False
         """Whether the series were known once: rates need two samples of a pod."""
+        self._queues: deque[float] = deque(maxlen=STANDING_LOOKS)
         self._queue = 0.0
         self._published_work = 0.0
         self._held = False
@@ -147,6 +157,7 @@ class Ledger:
                 self._advanced_at,
                 elapsed_seconds,
                 lookups=sum(part.lookups for part in progress),
+                misses=sum(part.misses for part in progress),
                 extractions=sum(part.extractions for part in progress),
                 synthesis_seconds=sum(rate.synthesis for rate in rates) * elapsed_seconds,
                 extraction_seconds=sum(rate.extraction for rate in rates) * elapsed_seconds,
@@ -159,7 +170,8 @@ class Ledger:
         pods = self._pods.values()
         # A number of the service that each pod shows as it saw it last: the largest, not the sum.
         jobs_pending = max((pod.jobs_pending for pod in pods), default=0.0)
-        queue = sum(pod.queued for pod in pods) + JOB_WEIGHT * jobs_pending
+        self._queues.append(sum(pod.queued for pod in pods) + JOB_WEIGHT * jobs_pending)
+        queue = min(self._queues)
         self._held = any(pod.hearing is Hearing.SILENT for pod in pods) or self._lost()
         self._queue = max(queue, self._queue) if self._held else queue
         self._published_work = max(self._work.value, self._published_work) if self._held else self._work.value

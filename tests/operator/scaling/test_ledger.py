@@ -9,7 +9,7 @@ import pytest
 from tests.operator.scaling.pods import APod
 from timbre_contract import labels
 from timbre_operator.observed import Load, PodSample
-from timbre_operator.scaling.ledger import JOB_WEIGHT, Ledger
+from timbre_operator.scaling.ledger import JOB_WEIGHT, STANDING_LOOKS, Ledger
 from timbre_operator.scaling.silence import HOLD_SECONDS, PATIENCE_PERIODS
 
 PERIOD = 5.0
@@ -88,7 +88,7 @@ def test_a_rise_is_there_within_half_a_minute_and_a_fall_takes_minutes() -> None
     assert scene.work > 3.8
     scene.step(6, synthesis=1.0)
     assert scene.work > 2.5
-    scene.step(60, synthesis=1.0)
+    scene.step(120, synthesis=1.0)
     assert scene.work == pytest.approx(1.0, rel=0.05)
 
 
@@ -107,17 +107,31 @@ def test_at_rest_every_series_is_exactly_zero() -> None:
 def test_the_queue_is_the_sum_over_pods_and_goes_at_once() -> None:
     scene = Scene("a", "b")
     scene.pods["a"].queued, scene.pods["b"].queued = 20, 5
-    scene.step()
+    scene.step(STANDING_LOOKS)
     assert scene.queue == 25
     del scene.pods["a"]
     scene.step()
     assert scene.queue == 5
 
 
+def test_a_burst_that_is_gone_at_the_next_looks_is_no_queue() -> None:
+    scene = Scene("a")
+    scene.pods["a"].queued = 50
+    scene.step(STANDING_LOOKS - 1)
+    assert scene.queue == 0
+    scene.step()
+    assert scene.queue == 50
+    scene.pods["a"].queued = 30
+    scene.step()
+    assert scene.queue == 30
+
+
 def test_jobs_that_wait_are_a_number_of_the_service_and_count_less() -> None:
     scene = Scene("a", "b")
     counters = {"timbre_jobs_pending": 8.0}
-    scene.ledger.advance({"a": PodSample(counters=counters), "b": PodSample(counters=counters)}, scene.now + PERIOD)
+    for look in range(STANDING_LOOKS):
+        now = scene.now + (look + 1) * PERIOD
+        scene.ledger.advance({"a": PodSample(counters=counters), "b": PodSample(counters=counters)}, now)
 
     assert scene.queue == 8 * JOB_WEIGHT
 
@@ -137,10 +151,10 @@ def test_pods_that_come_and_go_change_nothing_about_what_the_service_is_asked_to
     scene.pods["b"], scene.pods["c"] = APod(), APod()
     scene.step(1, synthesis=0.4)
     scene.step(30, synthesis=0.4)
-    assert scene.work == pytest.approx(1.2, rel=0.01)
+    assert scene.work == pytest.approx(1.2, rel=0.03)
     del scene.pods["a"]
     scene.step(1, synthesis=0.6)
-    assert scene.work == pytest.approx(1.2, rel=0.01)
+    assert scene.work == pytest.approx(1.2, rel=0.03)
 
 
 def test_a_pod_that_is_not_heard_a_few_times_counts_as_before() -> None:
@@ -162,7 +176,7 @@ def test_after_that_it_is_named_and_the_totals_do_not_fall() -> None:
     scene.pods["a"].queued = 0
     scene.step(PATIENCE_PERIODS, synthesis=1.0)
     scene.pods["a"].queued = 4
-    scene.step(1, synthesis=1.0)
+    scene.step(STANDING_LOOKS, synthesis=1.0)
     assert (scene.load.silent_pods, scene.load.held) == (("b",), True)
     scene.pods["a"].queued = 0
     scene.step(30)
@@ -187,7 +201,7 @@ def test_after_five_minutes_a_silent_pod_counts_no_more() -> None:
     scene.step(PATIENCE_PERIODS + 1 + int(HOLD_SECONDS / PERIOD), synthesis=1.0)
     assert not scene.load.held
     assert scene.load.silent_pods == ("b",)
-    scene.step(100, synthesis=1.0)
+    scene.step(200, synthesis=1.0)
     assert scene.work == pytest.approx(1.0, rel=0.01)
 
 
@@ -237,6 +251,20 @@ def test_the_hit_rate_is_that_of_five_minutes_over_all_pods() -> None:
     assert scene.load.hit_rate_percent is None
 
 
+@pytest.mark.parametrize("tiers", [("device", "host", "redis"), ("host", "redis"), ("device", "host"), ("host",)])
+def test_a_hit_of_any_tier_is_a_hit(tiers: tuple[str, ...]) -> None:
+    scene = Scene("a")
+    scene.pods["a"].tiers = tiers
+    scene.step(10, lookups=10.0, missed=1.0)
+    assert scene.load.hit_rate_percent == 90
+
+
+def test_a_voice_that_waits_for_its_extraction_is_a_miss_already() -> None:
+    scene = Scene("a")
+    scene.step(10, lookups=10.0, missed=4.0, extractions=0.5)
+    assert scene.load.hit_rate_percent == 60
+
+
 def test_the_last_half_minute_is_told_apart_from_the_minutes_before() -> None:
     scene = Scene("a")
     scene.step(60, synthesis=1.0, lookups=10.0, extractions=0.5)
@@ -251,7 +279,7 @@ def test_the_last_half_minute_is_told_apart_from_the_minutes_before() -> None:
 def test_the_most_that_waited_in_half_a_minute_is_remembered() -> None:
     scene = Scene("a")
     scene.pods["a"].queued = 40
-    scene.step()
+    scene.step(STANDING_LOOKS)
     scene.pods["a"].queued = 0
     scene.step(5)
     assert scene.load.trend.queue_peak == 40

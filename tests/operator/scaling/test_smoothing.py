@@ -31,8 +31,9 @@ def test_a_step_is_there_after_half_a_minute() -> None:
 
 
 def test_a_fall_takes_minutes() -> None:
-    assert smoothed(*[1.0] * 6, start=4.0).value > 2.5
-    assert smoothed(*[1.0] * 60, start=4.0).value == pytest.approx(1.0, rel=0.05)
+    assert smoothed(*[4.0] * 60, *[1.0] * 6, start=4.0).value > 2.5
+    assert smoothed(*[4.0] * 60, *[1.0] * 60, start=4.0).value < 1.3
+    assert smoothed(*[4.0] * 60, *[1.0] * 120, start=4.0).value == pytest.approx(1.0, rel=0.05)
 
 
 @pytest.mark.parametrize(("per_second", "cost"), [(6.0, 0.094), (0.2, 3.0), (50.0, 0.01)])
