@@ -102,6 +102,10 @@ class ServiceKeys:
         """String: why the extraction failed a moment ago, as JSON."""
         return f"{VERSION_PREFIX}failure:{self._scope}:{{{digest}}}:{key}"
 
+    def ready(self) -> str:
+        """Sorted set: names of pods that are ready by when they last said so, in milliseconds of Redis' clock."""
+        return self._registry + "ready"
+
     def result_lease(self, key: str) -> str:
         """Hash: token of the pod that makes the speech, and whether others wait for it."""
         return f"{VERSION_PREFIX}result_lease:{self._scope}:{{{key}}}"

@@ -20,6 +20,7 @@ GOLDEN: dict[str, Callable[[ServiceKeys], str]] = {
     "timbre:1:{prod.narrator}:consents:acme": lambda keys: keys.consents("acme"),
     "timbre:1:{prod.narrator}:changes": ServiceKeys.changes,
     "timbre:1:{prod.narrator}:pods": ServiceKeys.pods,
+    "timbre:1:{prod.narrator}:ready": ServiceKeys.ready,
     "timbre:1:{prod.narrator}:whisper": ServiceKeys.whisper,
     "timbre:1:{prod.narrator}:heat": ServiceKeys.heat,
     "timbre:1:features:prod.narrator:{d19e57}": lambda keys: keys.features("d19e57"),
@@ -58,7 +59,7 @@ def test_every_key_has_a_golden_string() -> None:
 def test_all_of_a_service_lies_in_one_slot(tenant: str, voice_id: str) -> None:
     keys = ServiceKeys("a.b")
     ours = (
-        *(keys.epoch(), keys.sequence(), keys.changes(), keys.pods(), keys.whisper(), keys.heat()),
+        *(keys.epoch(), keys.sequence(), keys.changes(), keys.pods(), keys.ready(), keys.whisper(), keys.heat()),
         *(keys.voice(tenant, voice_id), keys.voices(tenant), keys.tombstones(tenant)),
         *(keys.consent(tenant, voice_id), keys.consents(tenant)),
     )

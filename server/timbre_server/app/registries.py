@@ -9,12 +9,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from timbre_contract.keys import ServiceKeys
+from timbre_server.app.presence import Readiness
 from timbre_server.ports import Fleet, Heat, SharedFeatures, SharedResults, VoiceStore
 from timbre_server.settings import Settings
 from timbre_server.store import AloneFleet, InMemoryVoiceStore
 from timbre_server.store.features import WHISPER, RedisSharedFeatures
 from timbre_server.store.heat import RedisHeat
 from timbre_server.store.link import RedisLink
+from timbre_server.store.readiness import RedisReadiness
 from timbre_server.store.registry import RedisRegistry
 from timbre_server.store.results import RETAKE, RedisSharedResults
 from timbre_server.store.results import WHISPER as RESULT_WHISPER
@@ -42,6 +44,11 @@ class Registry(Protocol):
 
     def on_retake(self, listener: Callable[[str], None]) -> None:
         """Calls ``listener`` with the key of speech of which a pod has published a new take.  It may be lost."""
+        ...
+
+    @property
+    def readiness(self) -> Readiness | None:
+        """None for a server that runs alone."""
         ...
 
     @property
@@ -84,6 +91,7 @@ class LoneRegistry:
         self.store: VoiceStore = InMemoryVoiceStore(settings.voices.max_stored_bytes, self.fleet)
         self.shared: SharedFeatures | None = None
         self.results: SharedResults | None = None
+        self.readiness: Readiness | None = None
         self.heat: Heat | None = None
         self.request_budget: Callable[[], AbstractContextManager[object]] = nullcontext
 
@@ -126,6 +134,7 @@ class SharedRegistry:
         self.fleet: Fleet = self._registry.fleet
         self.shared: SharedFeatures | None = features
         self.results: SharedResults | None = results
+        self.readiness: Readiness | None = RedisReadiness(self._link, keys, pod=self._pod)
         self.heat: Heat | None = self._heat
         self.request_budget: Callable[[], AbstractContextManager[object]] = self._link.request_budget
         metrics.watch_breaker(lambda: self._link.breaker_open)

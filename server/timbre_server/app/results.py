@@ -13,6 +13,8 @@ from timbre_server.ports import EngineDescriptor, ResultFiles, SharedResults
 from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory, SharedResultTier
 from timbre_server.resultcache.privacy import PrivateTexts
 from timbre_server.resultcache.sealing import Sealer
+from timbre_server.service.cold_start import ColdStart
+from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.settings import ResultCacheSettings
 from timbre_server.store.lone_leases import LoneLeases
 from timbre_server.store.objects import ObjectResults
@@ -34,6 +36,8 @@ class ResultPlaces:
 
     cache: ResultCache | None = None
     memory: ResultMemory | None = None
+    cold_start: ColdStart | None = None
+    """How requests are answered before the engine is loaded; None: they are refused."""
 
     def start(self) -> None:
         """Holds the budget in memory against the container's limit, now that the engine has taken its memory."""
@@ -63,6 +67,7 @@ def build_results(
     metrics: Metrics,
     *,
     scope: str,
+    lifecycle: Lifecycle,
 ) -> ResultPlaces:
     """The cache as the settings want it, not started.
 
@@ -92,7 +97,9 @@ def build_results(
         is_private=PrivateTexts() if patterns is None else PrivateTexts.from_file(patterns),
     )
     registry.on_retake(cache.replaced)
-    return ResultPlaces(cache, memory)
+    answers_early = registry.readiness is not None and settings.cold_start_wait_seconds > 0
+    cold_start = ColdStart(lifecycle, wait_seconds=settings.cold_start_wait_seconds) if answers_early else None
+    return ResultPlaces(cache, memory, cold_start)
 
 
 def _shared_place(registry: Registry, scope: str, settings: ResultCacheSettings) -> SharedResults | None:

@@ -16,6 +16,7 @@ from timbre_contract.api import PRELOAD_FIELD, WARM_UP_FIELD, WarmUpOutcome
 from timbre_server.api.application import DEFAULT_TENANT, ApiOptions, Services, create_api
 from timbre_server.app.observers import QueueObserver
 from timbre_server.app.preload import Preload
+from timbre_server.app.presence import Presence
 from timbre_server.app.registries import Registry, build_registry
 from timbre_server.app.results import ResultPlaces, build_results
 from timbre_server.app.tiers import FeatureTiers, build_tiers
@@ -63,6 +64,8 @@ class Parts:
     registry: Registry
     tiers: FeatureTiers
     results: ResultPlaces
+    presence: Presence | None
+    """None where a server answers nothing before its engine is loaded."""
     warm_up: WarmUp | None
     preload: Preload | None
     warm_seconds: float
@@ -78,10 +81,15 @@ class Parts:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(self.worker.start())
             starting.create_task(self.decoder.check_ready())
-            starting.create_task(self.registry.start())
+            starting.create_task(self._meet_others())
         await self.dispatcher.start()
         self.tiers.start()
         self.results.start()
+
+    async def _meet_others(self) -> None:
+        await self.registry.start()
+        if self.presence is not None:
+            self.presence.start()
 
     async def warm(self, progress: Callable[[str], None]) -> None:
         """Loads the voices that will be asked for; ``progress`` is told in a sentence how far it is."""
@@ -115,6 +123,8 @@ class Parts:
         """Ends everything that runs.  Idempotent."""
         if self.preload is not None:
             await self.preload.stop()
+        if self.presence is not None:
+            await self.presence.stop()
         await self.results.stop()
         await self.dispatcher.stop()
         await self.tiers.stop()
@@ -141,7 +151,9 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
     observer.relief = tiers.out_of_memory
     encoders = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="timbre-encoder")
     decoder = _build_decoder(settings.voices)
-    results = build_results(engine.descriptor, registry, settings.result_cache, metrics, scope=settings.scope)
+    results = build_results(
+        engine.descriptor, registry, settings.result_cache, metrics, scope=settings.scope, lifecycle=lifecycle
+    )
     services = _build_services(
         settings, engine, dispatcher, decoder, registry=registry, tiers=tiers, results=results, demand=demand
     )
@@ -166,6 +178,9 @@ def wire(settings: Settings, lifecycle: Lifecycle, metrics: Metrics) -> Parts:
         registry=registry,
         tiers=tiers,
         results=results,
+        presence=None
+        if results.cold_start is None or registry.readiness is None
+        else Presence(lifecycle, registry.readiness),
         warm_up=_build_warm_up(settings, registry, tiers),
         preload=_build_preload(settings.voices, services.voices),
         warm_seconds=settings.voice_cache.warmup_deadline_seconds,
@@ -283,8 +298,15 @@ def _build_services(
         clock=time.time,
         demand=demand,
     )
+    cold_start = results.cold_start
     casting = Casting(
-        engine=engine, store=store, features=cache, intake=intake, heat=registry.heat, require_consent=require_consent
+        engine=engine,
+        store=store,
+        features=cache,
+        intake=intake,
+        heat=registry.heat,
+        require_consent=require_consent,
+        engine_loaded=lambda: cold_start is None or cold_start.is_over,
     )
     speech = SpeechService(
         engine=engine,
@@ -295,6 +317,10 @@ def _build_services(
         waiting_budget=registry.request_budget,
     )
     cached = CachedSpeechService(
-        speech=speech, casting=casting, results=results.cache, waiting_budget=registry.request_budget
+        speech=speech,
+        casting=casting,
+        results=results.cache,
+        cold_start=cold_start,
+        waiting_budget=registry.request_budget,
     )
     return Services(cached, voices, consents, ModelCatalogue(engine.descriptor))

@@ -12,6 +12,7 @@ from timbre_server.domain.text import heard_text
 from timbre_server.errors import NotKept
 from timbre_server.ports import Blob, CacheWish, Outcome, ResultName, Results, Saying, Take
 from timbre_server.service.casting import Casting
+from timbre_server.service.cold_start import ColdStart
 from timbre_server.service.speech import Speech, SpeechRequest, SpeechService
 
 
@@ -24,9 +25,12 @@ class CachedSpeechService:
         speech: SpeechService,
         casting: Casting,
         results: Results | None,
+        cold_start: ColdStart | None = None,
         waiting_budget: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
-        """Without ``results`` nothing is kept; ``waiting_budget`` as in ``SpeechService``."""
+        """Without ``results`` nothing is kept, without ``cold_start`` no request comes before the engine is loaded;
+        ``waiting_budget`` as in ``SpeechService``."""
+        self._cold_start = cold_start
         self._speech = speech
         self._casting = casting
         self._results = results
@@ -49,8 +53,9 @@ class CachedSpeechService:
             speed = request.parameters.speed
             how = agreed.parameters if agreed.tempo == 1.0 else replace(agreed.parameters, speed=speed)
             saying = Saying(request.tenant, role.identity, heard_text(request.text), how)
-            return Asked(make, wish, Places(results, results.name(saying), erasures, saying.text))
-        return Asked(make, wish, None)
+            places = Places(results, results.name(saying), erasures, saying.text)
+            return Asked(make, wish, places, self._cold_start)
+        return Asked(make, wish, None, self._cold_start)
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,15 @@ class Places:
 class Asked:
     """A request that can be answered."""
 
-    def __init__(self, make: Callable[[], Awaitable[Speech]], wish: CacheWish, places: Places | None) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[Speech]],
+        wish: CacheWish,
+        places: Places | None,
+        cold_start: ColdStart | None = None,
+    ) -> None:
         """Without ``places`` its speech leaves no trace."""
+        self._cold_start = cold_start
         self._make = make
         self._wish = wish
         self._places = places
@@ -91,12 +103,15 @@ class Asked:
 
         Raises:
             NotKept: the request wants kept speech only.
+            NotReady: the engine is still loading, and that has taken longer than a request waits.
             RequestRejected, NotFound: the request is at fault.
             Overloaded: no room in the queue.
             EngineError: the engine failed.
         """
         if self._wish.only_kept:
             raise NotKept("no speech like this is kept, and `only-if-cached` asks for no other")
+        if self._cold_start is not None and (take := await self._cold_start.outlasted(self.found)):
+            return take
         places = self._places
         if places is None:
             return Untraced(await self._make())

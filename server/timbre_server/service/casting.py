@@ -55,6 +55,10 @@ class Role:
         return await self._find(self, admission)
 
 
+def _always() -> bool:
+    return True
+
+
 class Casting:
     """Finds voices: presets of the engine, enrolled voices, one-off references."""
 
@@ -67,7 +71,10 @@ class Casting:
         intake: RecordingIntake,
         heat: Heat | None = None,
         require_consent: bool = False,
+        engine_loaded: Callable[[], bool] = _always,
     ) -> None:
+        """``engine_loaded``: whether the engine can be asked for its built-in voices."""
+        self._engine_loaded = engine_loaded
         self._heat = heat
         self._engine = engine
         self._store = store
@@ -87,6 +94,8 @@ class Casting:
             return self._one_off(reference)
         if voice is None:
             raise MissingField("`voice` is required", param="voice")
+        if not voice.startswith(VOICE_PREFIX) and not self._engine_loaded():
+            return self._preset(voice)  # if it is one, which shows when it is wanted
         if voice in self._presets:
             return self._preset(voice)
         if not voice.startswith(VOICE_PREFIX):
@@ -111,6 +120,8 @@ class Casting:
 
     def _preset(self, name: str) -> Role:
         async def preset(_: Role, __: Admission) -> FoundFeatures:
+            if name not in self._presets:
+                raise VoiceNotFound(self._unknown(), param="voice")
             return FoundFeatures(self._presets[name], PRESET_SOURCE)
 
         return Role(preset, VoiceIdentity(preset=name))

@@ -33,13 +33,24 @@ class Lifecycle:
         self.in_flight = 0
         self.refusing = False
         """Whether new requests are turned away."""
+        self.caches_open = False
+        """Whether what was said before can be answered, although the engine is still loading."""
+        self.alone = False
+        """Whether no other pod is ready: then this one is, as soon as its caches are open."""
+        self._loaded = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
     def ready(self) -> bool:
         """Whether a load balancer should send requests here."""
-        return self.state is State.READY
+        on_caches = self.caches_open and self.alone and self.state in {State.STARTING, State.WARMING}
+        return self.state is State.READY or on_caches
+
+    @property
+    def engine_loaded(self) -> bool:
+        """Whether requests can be served that need the engine."""
+        return self._loaded.is_set()
 
     @property
     def closing(self) -> bool:
@@ -48,6 +59,7 @@ class Lifecycle:
 
     def warm(self, reason: str) -> None:
         """Starting is over, warming begins; a drain that has begun is not undone."""
+        self._loaded.set()
         if not self.closing:
             self.state, self.reason = State.WARMING, reason
 
@@ -76,8 +88,12 @@ class Lifecycle:
         self.refuse()
         self.state, self.reason = State.STOPPED, "the server has stopped"
 
-    def check_accepting(self) -> None:
-        """Lets a new request pass.
+    async def load(self) -> None:
+        """Returns when the engine is loaded."""
+        await self._loaded.wait()
+
+    def check_accepting(self, *, caches_may_do: bool = False) -> None:
+        """Lets a new request pass, also while the engine is loading if it is one that caches may answer.
 
         Raises:
             NotReady: the engine is not loaded yet.
@@ -85,7 +101,7 @@ class Lifecycle:
         """
         if self.refusing:
             raise Draining("the server is shutting down; send the request again and another one will take it")
-        if self.state in {State.STARTING, State.WARMING}:
+        if self.state in {State.STARTING, State.WARMING} and not (caches_may_do and self.caches_open):
             raise NotReady(f"the server is not ready: {self.reason}", retry_after_seconds=1.0)
 
     @contextmanager

@@ -15,13 +15,14 @@ from tests.server.resultcache.sayings import DESCRIPTOR
 from timbre_server.app.registries import LoneRegistry
 from timbre_server.app.results import ResultPlaces, build_results
 from timbre_server.errors import ConfigurationError
+from timbre_server.service.lifecycle import Lifecycle
 from timbre_server.settings import ResultCacheSettings, Settings
 from timbre_server.telemetry.metrics import Metrics
 
 
 def built(**settings: object) -> ResultPlaces:
     chosen = ResultCacheSettings(**settings)  # type: ignore[arg-type]
-    return build_results(DESCRIPTOR, LoneRegistry(Settings()), chosen, Metrics(), scope="a.b")
+    return build_results(DESCRIPTOR, LoneRegistry(Settings()), chosen, Metrics(), scope="a.b", lifecycle=Lifecycle())
 
 
 def files(folder: Path) -> list[Path]:
@@ -76,6 +77,8 @@ def test_settings_that_cannot_work_stop_the_start(settings: dict[str, object], s
 
 def test_what_is_held_is_exported_and_told() -> None:
     metrics = Metrics()
-    places = build_results(DESCRIPTOR, LoneRegistry(Settings()), ResultCacheSettings(), metrics, scope="a.b")
+    places = build_results(
+        DESCRIPTOR, LoneRegistry(Settings()), ResultCacheSettings(), metrics, scope="a.b", lifecycle=Lifecycle()
+    )
     assert places.report() == {"results": {"entries": 0, "held_bytes": 0, "capacity_bytes": 64 << 20}}
     assert metrics.registry.get_sample_value("timbre_result_cache_bytes", {"tier": "host"}) == 0

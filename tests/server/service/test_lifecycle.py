@@ -24,6 +24,42 @@ async def test_a_starting_server_refuses_and_says_why() -> None:
         lifecycle.check_accepting()
 
 
+async def test_what_caches_may_answer_passes_once_they_are_open() -> None:
+    lifecycle = Lifecycle()
+    with pytest.raises(NotReady):
+        lifecycle.check_accepting(caches_may_do=True)
+    lifecycle.caches_open = True
+    lifecycle.check_accepting(caches_may_do=True)
+    with pytest.raises(NotReady):
+        lifecycle.check_accepting()
+    lifecycle.refuse()
+    with pytest.raises(Draining):
+        lifecycle.check_accepting(caches_may_do=True)
+
+
+@pytest.mark.parametrize(("caches_open", "alone"), [(False, True), (True, False), (True, True)])
+async def test_a_starting_server_is_ready_on_its_caches_only_where_no_other_is(
+    *, caches_open: bool, alone: bool
+) -> None:
+    lifecycle = Lifecycle()
+    lifecycle.caches_open, lifecycle.alone = caches_open, alone
+    assert lifecycle.ready is (caches_open and alone)
+    lifecycle.warm("loading voices")
+    assert lifecycle.ready is (caches_open and alone)
+    lifecycle.drain()
+    assert not lifecycle.ready
+
+
+async def test_the_engine_is_loaded_when_warming_begins() -> None:
+    lifecycle = Lifecycle()
+    waiting = asyncio.create_task(lifecycle.load())
+    await asyncio.sleep(0)
+    assert not lifecycle.engine_loaded
+    lifecycle.warm("loading voices")
+    await waiting
+    assert lifecycle.engine_loaded
+
+
 async def test_a_draining_server_is_not_ready_but_still_serves_with_a_closing_connection() -> None:
     lifecycle = a_ready_server()
     assert (lifecycle.ready, lifecycle.closing) == (True, False)
