@@ -39,6 +39,7 @@ ROWS = {
     "freshness": "benchmarks.freshness_row:freshness",
     "outage": "benchmarks.outage_row:outage",
     "operator": "benchmarks.operator_row:operator",
+    "autoscaling": "benchmarks.autoscaling_row:autoscaling",
 }
 NUMBERS = {
     "1": "hit",

@@ -202,7 +202,9 @@ def test_the_last_five_are_kept_newest_first() -> None:
 def test_steps_in_one_direction_for_one_reason_are_one_move() -> None:
     falling = a_scene().asked(work=0.1).judged(ScalingLimited=("True", "ScaleDownLimit"))
     scenes = [a_scene().with_pods(5).asked(work=3.3), *(falling.with_pods(pods) for pods in (4, 4, 3, 3, 2))]
-    (move, first) = told(*scenes).decisions or ()
+    decisions = told(*scenes).decisions
+    assert decisions is not None
+    move, first = decisions
     assert (move.from_, move.to, move.reason, move.time) == (5, 2, Reason.LOAD_FELL, "2026-11-23T12:05:00Z")
     assert first.reason == Reason.STARTED
 
