@@ -54,7 +54,7 @@ def autoscaling() -> Result:
         figures={
             "spike": vars(spike),
             "one_offs": vars(rise),
-            "loop_gain_without_shared_tier": loop_gain(alone),
+            "demand_without_shared_tier": alone,
             "demand_with_shared_tier": shared,
             "decisions_of_one_offs": [
                 f"{time:.0f} s: {it.from_} -> {it.to} {it.reason}" for time, it in one_offs.decisions
