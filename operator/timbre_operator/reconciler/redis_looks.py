@@ -1,4 +1,7 @@
-"""How is each service's Redis?  Looked at beside the turns, because one that does not answer takes seconds to say so."""
+"""How is each service's Redis?  Looked at beside the turns, because one that does not answer takes seconds to say so.
+
+What somebody changed in a managed one by hand is set back on the way, by the operator that leads.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,14 @@ class RedisLooks:
         services: Callable[[], list[ServiceKey]],
         news: Callable[[ServiceKey], None],
         clock: Callable[[], float],
+        leads: Callable[[], bool],
     ) -> None:
         self._reconciler = reconciler
         self._probe = probe
         self._services = services
         self._news = news
         self._clock = clock
+        self._leads = leads
         self._looked: dict[ServiceKey, tuple[RedisTarget, float]] = {}
 
     async def run(self) -> None:
@@ -49,14 +54,26 @@ class RedisLooks:
     async def round(self) -> None:
         """Looks at those that are due."""
         services = self._services()
-        self._looked = {key: looked for key, looked in self._looked.items() if key in set(services)}
+        there = frozenset(services)
+        self._looked = {key: looked for key, looked in self._looked.items() if key in there}
         permits = asyncio.Semaphore(_AT_ONCE)
 
         async def look(key: ServiceKey, target: RedisTarget) -> None:
             async with permits:
-                self._tell(key, target, await self._probe.look(target))
+                facts = await self._probe.look(target)
+                await self._set_back(key, target)
+                self._tell(key, target, facts)
 
         await asyncio.gather(*(look(key, target) for key in services if (target := self._due(key)) is not None))
+
+    async def _set_back(self, key: ServiceKey, target: RedisTarget) -> None:
+        """What the last turn found to be other than it shall be; the next look sees the result."""
+        settings = self._reconciler.memory(key).redis_settings
+        if not settings or not self._leads():
+            return
+        refused = await self._probe.tune(target, settings)
+        fields = {"namespace": key.namespace, "voiceservice": key.name, "set": dict(settings), "refused": dict(refused)}
+        logger.info("Redis set back", extra={"fields": fields})
 
     def _due(self, key: ServiceKey) -> RedisTarget | None:
         target = self._reconciler.memory(key).redis_target
