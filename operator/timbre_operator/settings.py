@@ -59,3 +59,8 @@ class OperatorSettings:
     scrape_seconds: float
     """How often the pods of the server are asked for their load."""
     log_level: str
+
+    @property
+    def serves_metrics(self) -> bool:
+        """Whether it answers custom.metrics.k8s.io."""
+        return self.metrics_api_certificate is not None

@@ -69,10 +69,17 @@ class Parts:
         """Something is new about a service: what its user wrote at once, all else in a moment."""
         self.queue.add(key, 0.0 if kind == labels.KIND else _GATHER_SECONDS)
 
+    def tell_metrics(self) -> None:
+        """Lets the metrics ask all of this for its numbers."""
+        self.metrics.watch_leadership(self.lease.held)
+        self.metrics.watch_queue(self.queue.depth, self.queue.oldest_seconds)
+        self.metrics.add(ServiceMetrics(self.live, self.load))
+        self.metrics.watch_cluster(lambda: len(self.live.services()), self.freshness.idle_seconds)
+
     @property
     def serves_metrics(self) -> bool:
         """Whether this process answers custom.metrics.k8s.io."""
-        return self.settings.metrics_api_certificate is not None
+        return self.settings.serves_metrics
 
     def health(self, *, leading: asyncio.Event, synced: asyncio.Event) -> Health:
         """What the probes ask."""
@@ -93,11 +100,7 @@ def build_parts(
     clock = time.monotonic
     live = Live()
     freshness = Freshness(clock, metrics.watch_missed)
-    # Two processes never have one identity, also not two in the same pod one after the other.
-    identity = f"{settings.identity}_{uuid.uuid4().hex[:8]}"
-    store = ApiLeaseStore(lease_connection, settings.release.operator_namespace, settings.lease_name)
-    lease = Lease(store, identity)
-    cluster = FencedCluster(ApiCluster(connection, identity=identity), lease.held)
+    lease, cluster = _build_writer(settings, connection, lease_connection)
     surroundings = Surroundings()
     scraper = HttpScraper(told=metrics.scraped)
     load = LoadLoop(
@@ -120,22 +123,17 @@ def build_parts(
     )
     reconciler = Reconciler(world)
     queue = WorkQueue(reconciler.converge)
-    resync = Resync(
-        cluster,
-        live,
-        freshness,
-        surroundings,
-        namespaces=settings.namespaces,
-        serves_metrics=settings.metrics_api_certificate is not None,
-    )
+    seen = (cluster, live, freshness, surroundings)
+    resync = Resync(*seen, namespaces=settings.namespaces, serves_metrics=settings.serves_metrics)
     redis_looks = RedisLooks(
-        reconciler, NetworkRedisProbe(), services=lambda: list(live.services()), news=queue.add, clock=clock
+        reconciler,
+        NetworkRedisProbe(),
+        services=lambda: list(live.services()),
+        news=queue.add,
+        clock=clock,
+        leads=lease.held,
     )
-    metrics.watch_leadership(lease.held)
-    metrics.watch_queue(queue.depth, queue.oldest_seconds)
-    metrics.add(ServiceMetrics(live, load))
-    metrics.watch_cluster(lambda: len(live.services()), freshness.idle_seconds)
-    return Parts(
+    parts = Parts(
         settings=settings,
         metrics=metrics,
         live=live,
@@ -150,3 +148,15 @@ def build_parts(
         scraper=scraper,
         load=load,
     )
+    parts.tell_metrics()
+    return parts
+
+
+def _build_writer(
+    settings: OperatorSettings, connection: Connection, lease_connection: Connection
+) -> tuple[Lease, FencedCluster]:
+    """Who may write, and the cluster as it lets nobody else."""
+    # Two processes never have one identity, also not two in the same pod one after the other.
+    identity = f"{settings.identity}_{uuid.uuid4().hex[:8]}"
+    lease = Lease(ApiLeaseStore(lease_connection, settings.release.operator_namespace, settings.lease_name), identity)
+    return lease, FencedCluster(ApiCluster(connection, identity=identity), lease.held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from timbre_operator.desired import build_children
 from timbre_operator.desired.redis_target import redis_target
+from timbre_operator.desired.redis_tuning import redis_tuning
 from timbre_operator.errors import InvalidManifest
 from timbre_operator.observed import Manifest, Observed, controller_uid
 from timbre_operator.plan import key_of, plan
@@ -58,6 +59,7 @@ class Reconciler:
         ready, outcome = await self._act(key, service, memory)
         look_again = await explain(key, world.cluster, world.live, memory, clock=world.clock)
         observed = observed_of(world, service, memory, ready, outcome)
+        memory.redis_settings = redis_tuning(observed)
         moment = world.now()
         before = service.status.autoscaling if service.status else None
         status = build_status(observed, autoscaling=report_scaling(before, observed, moment), now=moment)

@@ -88,6 +88,8 @@ class Memory:
     """How its Redis is reached; facts where a Secret is missing."""
     redis: RedisFacts | None = None
     """What its Redis said when it was asked last."""
+    redis_settings: Mapping[str, str] = field(default_factory=dict)
+    """What its Redis is to be told, because somebody changed it by hand."""
     written: Mapping[str, Any] | None = None
     """The status as this process wrote it last."""
     reported: float = float("-inf")

@@ -21,6 +21,7 @@ class Probe:
     def __init__(self, facts: RedisFacts = WELL, seconds: float = 0.0) -> None:
         self.facts = facts
         self.looks: list[RedisTarget] = []
+        self.told: list[Mapping[str, str]] = []
         self.at_once = 0
         self.most_at_once = 0
         self._seconds = seconds
@@ -34,17 +35,19 @@ class Probe:
         return self.facts
 
     async def tune(self, target: RedisTarget, settings: Mapping[str, str]) -> Mapping[str, str]:
-        del target, settings
+        del target
+        self.told.append(settings)
         return {}
 
 
-def _looks(scene: Scene, probe: Probe, news: list[ServiceKey], *services: ServiceKey) -> RedisLooks:
+def _looks(scene: Scene, probe: Probe, news: list[ServiceKey], *services: ServiceKey, leads: bool = True) -> RedisLooks:
     return RedisLooks(
         scene.reconciler,
         probe,
         services=lambda: list(services or (KEY,)),
         news=news.append,
         clock=lambda: scene.seconds,
+        leads=lambda: leads,
     )
 
 
@@ -122,3 +125,23 @@ async def test_many_that_hang_are_looked_at_beside_each_other() -> None:
     await _looks(scene, probe, [], *services).round()
     assert probe.most_at_once == 8
     assert asyncio.get_running_loop().time() == 30
+
+
+async def test_what_was_changed_by_hand_is_set_back_by_the_leader_alone() -> None:
+    scene = await a_scene()
+    leader, other = Probe(), Probe()
+    scene.reconciler.memory(KEY).redis_settings = {"maxmemory-policy": "volatile-lru"}
+    await _looks(scene, leader, []).round()
+    await _looks(scene, other, [], leads=False).round()
+    assert leader.told == [{"maxmemory-policy": "volatile-lru"}]
+    assert other.told == []
+
+
+async def test_a_redis_as_it_shall_be_is_told_nothing() -> None:
+    scene = await a_scene()
+    probe = Probe(RedisFacts(address="x:6379", version="8.1", policy="volatile-lru"))
+    await _looks(scene, probe, []).round()
+    await scene.turn()
+    scene.wait(LOOK_SECONDS)
+    await _looks(scene, probe, []).round()
+    assert probe.told == []
