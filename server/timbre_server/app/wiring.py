@@ -278,21 +278,12 @@ def _build_services(
     consents = ConsentService(
         store=store, intake=intake, verifier=LazySpeakerVerifier(), require_consent=require_consent, clock=time.time
     )
-    erasure = Erasure(
-        store=store,
-        features=cache,
-        results=results.cache,
-        fleet=registry.fleet,
-        heat=registry.heat,
-        clock=time.time,
-        timeout_seconds=settings.freshness.erasure_timeout_seconds,
-    )
     voices = VoiceService(
         engine=engine,
         dispatcher=dispatcher,
         store=store,
         features=cache,
-        erasure=erasure,
+        erasure=_build_erasure(settings, registry, tiers, results),
         intake=intake,
         consents=consents,
         clock=time.time,
@@ -324,3 +315,15 @@ def _build_services(
         waiting_budget=registry.request_budget,
     )
     return Services(cached, voices, consents, ModelCatalogue(engine.descriptor))
+
+
+def _build_erasure(settings: Settings, registry: Registry, tiers: FeatureTiers, results: ResultPlaces) -> Erasure:
+    return Erasure(
+        store=registry.store,
+        features=tiers.cache,
+        results=results.cache,
+        fleet=registry.fleet,
+        heat=registry.heat,
+        clock=time.time,
+        timeout_seconds=settings.freshness.erasure_timeout_seconds,
+    )
