@@ -117,7 +117,7 @@ async def test_whoever_is_not_let_in_logs_in_again(scene: Scene) -> None:
     scene.tokens = ["Bearer old", "Bearer one"]
     await scene.watches.follow(SOME)
     await scene.api.until_watched(DEPLOYMENT)
-    assert scene.logins == 2
+    assert scene.logins >= 2  # a second request may have found the session closed by the first
 
 
 @pytest.mark.slow  # kopf takes five seconds to end when it fails
