@@ -157,7 +157,7 @@ make_image() { # IMAGE
     server-torch) arguments+=(--build-arg REQUIREMENTS=server-torch) ;;
   esac
   # The machine's certificates are lent to pip, for a proxy that signs with its own; nothing of them stays in the image.
-  [ "$builder" = docker ] || [ ! -d /etc/ssl/certs ] || arguments+=(--volume /etc/ssl/certs:/etc/ssl/certs:ro)
+  [ "$builder" != buildah ] || [ ! -d /etc/ssl/certs ] || arguments+=(--volume /etc/ssl/certs:/etc/ssl/certs:ro)
   build "$reference" "${dockerfile[$name]}" "$context" "${arguments[@]}"
   # Unfinished archives have another name, and no name is written before the archive is whole.
   rm -f "$archive" "$archives/$name.name" "$archive.unfinished"
