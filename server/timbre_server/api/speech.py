@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -13,17 +13,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from timbre_contract.api import SPEECH_PATH
 from timbre_server.api import events
-from timbre_server.api.bodies import SpeechBody, read_speech
+from timbre_server.api.bodies import read_speech
 from timbre_server.api.cache_control import has_copy, wish_from
 from timbre_server.api.connection import while_connected
 from timbre_server.api.encoded import EncodedSpeech
 from timbre_server.api.errors import error_object, logged_error_response, method_not_allowed
+from timbre_server.api.known_requests import Form, KnownRequests
+from timbre_server.api.plain_requests import is_plain, read_body, replayed
 from timbre_server.api.speech_headers import HeaderList, cache_headers, speech_headers, tag_of
 from timbre_server.audio.encoding import CONTENT_TYPES
 from timbre_server.domain.speech import AudioFormat, StreamFormat
 from timbre_server.errors import TimbreError
 from timbre_server.ports import Outcome, Take
-from timbre_server.service.cached_speech import Asked, CachedSpeechService
+from timbre_server.service.cached_speech import Asked, CachedSpeechService, Recall
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.speech import SpeechRequest
 from timbre_server.telemetry.log import get_logger
@@ -57,68 +59,116 @@ class SpeechRoute:
         self._speaker = speaker
         self._tenant = tenant
         self._max_upload_bytes = max_upload_bytes
+        self._known = KnownRequests()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self
         try:
-            response = await self._response(Request(scope, receive, send))
+            if is_plain(scope):
+                body = await read_body(receive)
+                if known := self._known.get(body):
+                    recall, form = known
+                    if take := await self._speaker.speech.again(recall, form.audio_format):
+                        await Answer(self._speaker, form, scope["headers"]).deliver(take, receive, send)
+                        return
+                receive = replayed(body, receive)
+            else:
+                body = None
+            response = await self._response(Request(scope, receive, send), body)
             await response(scope, receive, send)
         except TimbreError as error:
             await logged_error_response(error)(scope, receive, send)
 
-    async def _response(self, request: Request) -> ASGIApp:
+    async def _response(self, request: Request, body: bytes | None) -> ASGIApp:
         if request.method != "POST":
             return method_not_allowed({"POST"})
         started = time.perf_counter()
-        body, wanted = await read_speech(request, self._tenant, max_reference_bytes=self._max_upload_bytes)
-        self._speaker.catalogue.model(body.model)
-        return SpokenResponse(self._speaker, body, wanted, started=started)
+        parsed, wanted = await read_speech(request, self._tenant, max_reference_bytes=self._max_upload_bytes)
+        self._speaker.catalogue.model(parsed.model)
+        form = Form(
+            parsed.response_format or AudioFormat.MP3, parsed.stream_format is StreamFormat.SSE, len(wanted.text)
+        )
+
+        def kept(recall: Recall) -> None:
+            if body is not None:
+                self._known.put(body, recall, form)
+
+        return SpokenResponse(self._speaker, wanted, form, started=started, kept=kept)
 
 
 class SpokenResponse:
-    """An answer, as an ASGI application, that begins with the first audio and ends the work as soon as its client leaves.
+    """An answer, as an ASGI application, that begins with the first audio and ends the work as soon as its client leaves."""
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        wanted: SpeechRequest,
+        form: Form,
+        *,
+        started: float,
+        kept: Callable[[Recall], None],
+    ) -> None:
+        """``kept`` is called if an equal request could be answered with the same speech."""
+        self._speaker = speaker
+        self._wanted = wanted
+        self._form = form
+        self._started = started
+        self._tell_kept = kept
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        asked = await self._speaker.speech.asked(self._wanted, wish_from(headers))
+        answer = Answer(self._speaker, self._form, headers)
+        take = asked.at_hand(self._form.audio_format) or await asked.found()
+        if take is None:
+            await while_connected(receive, self._respond(asked, answer, send))
+        else:
+            await answer.deliver(take, receive, send)
+        if asked.recall is not None:
+            self._tell_kept(asked.recall)
+
+    async def _respond(self, asked: Asked, answer: Answer, send: Send) -> None:
+        take = await asked.take()
+        if take.outcome in {Outcome.MISS, Outcome.BYPASS}:
+            self._speaker.metrics.first_audio(time.perf_counter() - self._started)
+        await answer.send(take, send)
+
+
+class Answer:
+    """How a take leaves.
 
     WAV is sent whole, because players (Safari) refuse one without a true length; all other formats, and events
     of any format, are sent as they come.  What fails before the first byte is an ordinary error.  What fails
     after it is an event, or a connection that breaks off, so that nobody takes half a file for a whole one.
     """
 
-    def __init__(self, speaker: Speaker, body: SpeechBody, wanted: SpeechRequest, *, started: float) -> None:
+    def __init__(self, speaker: Speaker, form: Form, headers: HeaderList) -> None:
+        """``headers`` are the request's."""
         self._speaker = speaker
-        self._wanted = wanted
-        self._format = body.response_format or AudioFormat.MP3
-        self._as_events = body.stream_format is StreamFormat.SSE
-        self._started = started
+        self._form = form
+        self._headers = headers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = scope["headers"]
-        asked = await self._speaker.speech.asked(self._wanted, wish_from(headers))
-        take = asked.at_hand(self._format) or await asked.found()
-        if take is None:
-            await while_connected(receive, self._respond(asked, headers, send))
-        elif take.encoded(self._format) is None:
-            await while_connected(receive, self._answer(take, headers, send))
+    async def deliver(self, take: Take, receive: Receive, send: Send) -> None:
+        """Sends a take that is whole, and ends the work on it, if there is any, when the client leaves."""
+        if take.encoded(self._form.audio_format) is None:
+            await while_connected(receive, self.send(take, send))
         else:
-            await self._answer(take, headers, send)  # there is no work with which its client could leave us
+            await self.send(take, send)
 
-    async def _respond(self, asked: Asked, headers: HeaderList, send: Send) -> None:
-        take = await asked.take()
-        if take.outcome in {Outcome.MISS, Outcome.BYPASS}:
-            self._speaker.metrics.first_audio(time.perf_counter() - self._started)
-        await self._answer(take, headers, send)
-
-    async def _answer(self, take: Take, headers: HeaderList, send: Send) -> None:
+    async def send(self, take: Take, send: Send) -> None:
+        """All of it, and closes the take."""
+        form = self._form
         async with aclosing(take):
             self._speaker.metrics.result_looked_up(take.outcome)
-            tag = tag_of(take, f"{self._format}-sse" if self._as_events else self._format)
-            if tag is not None and has_copy(headers, tag):
+            tag = tag_of(take, form.name)
+            if tag is not None and has_copy(self._headers, tag):
                 await _send_unchanged(cache_headers(take, tag), send)
                 return
-            encoded = EncodedSpeech(take, self._format, self._speaker.encoders)
+            encoded = EncodedSpeech(take, form.audio_format, self._speaker.encoders)
             try:
-                if self._as_events:
+                if form.as_events:
                     await self._send_events(take, tag, encoded, send)
-                elif encoded.is_at_hand or self._format is AudioFormat.WAV:
+                elif encoded.is_at_hand or form.audio_format is AudioFormat.WAV:
                     await self._send_whole(take, tag, encoded, send)
                 else:
                     await self._send_chunks(take, tag, encoded, send)
@@ -151,14 +201,14 @@ class SpokenResponse:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:
                 await _send_body(events.delta(first), (events.delta(chunk) async for chunk in chunks), send, more=True)
-                last = events.done(len(self._wanted.text), encoded.audio_seconds)
+                last = events.done(self._form.input_chars, encoded.audio_seconds)
             except TimbreError as error:
                 _LOG.error("speech broke off: %s", error.code, exc_info=error)
                 last = events.failed(error_object(error))
             await send({"type": "http.response.body", "body": last})
 
     def _head(self, take: Take, tag: bytes | None, encoded: EncodedSpeech) -> HeaderList:
-        content_type = events.CONTENT_TYPE if self._as_events else CONTENT_TYPES[self._format]
+        content_type = events.CONTENT_TYPE if self._form.as_events else CONTENT_TYPES[self._form.audio_format]
         return speech_headers(take, tag, content_type, encode_seconds=encoded.encode_seconds)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.domain.text import heard_text
 from timbre_server.errors import NotKept
-from timbre_server.ports import Blob, CacheWish, Outcome, ResultName, Results, Saying, Take
+from timbre_server.ports import Blob, CacheWish, Outcome, ResultName, Results, Saying, Take, VoiceIdentity
 from timbre_server.service.casting import Casting
 from timbre_server.service.cold_start import ColdStart
 from timbre_server.service.speech import Speech, SpeechRequest, SpeechService
@@ -53,17 +54,47 @@ class CachedSpeechService:
             speed = request.parameters.speed
             how = agreed.parameters if agreed.tempo == 1.0 else replace(agreed.parameters, speed=speed)
             saying = Saying(request.tenant, role.identity, heard_text(request.text), how)
-            places = Places(results, results.name(saying), erasures, saying.text)
-            return Asked(make, wish, places, self._cold_start)
+            enrolled = request.voice if role.identity.digest else None
+            recall = Recall(request.tenant, enrolled, role.identity, results.name(saying))
+            return Asked(make, wish, Places(results, recall, erasures, saying.text), self._cold_start)
         return Asked(make, wish, None, self._cold_start)
+
+    async def again(self, recall: Recall, audio_format: AudioFormat) -> Take | None:
+        """What was said to a request like this before, if its voice is still the same and it is at hand or shared.
+
+        Raises:
+            VoiceNotFound: the voice has been deleted since.
+        """
+        if self._results is None:
+            return None
+        if recall.voice is not None:
+            with self._waiting_budget():
+                if await self._casting.identity(recall.tenant, recall.voice) != recall.identity:
+                    return None
+        take = self._results.at_hand(recall.name, audio_format, _ANY)
+        return take or await self._results.find(recall.name, _ANY)
+
+
+_ANY: Final = CacheWish()
+
+
+@dataclass(frozen=True)
+class Recall:
+    """What remains to be known of a request whose speech was kept, without its text."""
+
+    tenant: str
+    voice: str | None
+    """Id of an enrolled voice; None for a built-in one, which never changes while a server runs."""
+    identity: VoiceIdentity
+    name: ResultName
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where speech may be kept, and under what."""
+    """Where speech may be kept, and as what."""
 
     results: Results
-    name: ResultName
+    recall: Recall
     erasures: int
     """``Results.erasures`` before the voice was found."""
     text: str
@@ -85,10 +116,15 @@ class Asked:
         self._wish = wish
         self._places = places
 
+    @property
+    def recall(self) -> Recall | None:
+        """By what an equal request is known; None if its speech leaves no trace."""
+        return None if self._places is None else self._places.recall
+
     def at_hand(self, audio_format: AudioFormat) -> Take | None:
         """As ``Results.at_hand``."""
         places = self._places
-        return None if places is None else places.results.at_hand(places.name, audio_format, self._wish)
+        return None if places is None else places.results.at_hand(places.recall.name, audio_format, self._wish)
 
     async def found(self) -> Take | None:
         """What was said before; the caller closes it."""
@@ -96,7 +132,7 @@ class Asked:
         if places is None or not places.results.may_keep(places.text):
             self._places = None
             return None
-        return await places.results.find(places.name, self._wish)
+        return await places.results.find(places.recall.name, self._wish)
 
     async def take(self) -> Take:
         """The speech, once it has begun, of a request for which none was ``found``; the caller closes it.
@@ -115,7 +151,7 @@ class Asked:
         places = self._places
         if places is None:
             return Untraced(await self._make())
-        return await places.results.obtain(places.name, self._make, self._wish, erasures=places.erasures)
+        return await places.results.obtain(places.recall.name, self._make, self._wish, erasures=places.erasures)
 
 
 class Untraced:

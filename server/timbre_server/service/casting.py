@@ -103,6 +103,10 @@ class Casting:
         erasures = self._features.erasures  # before the registry is asked: what is erased after that is not kept
         return self._enrolled(await self._record(tenant, voice), erasures)
 
+    async def identity(self, tenant: str, voice: str) -> VoiceIdentity:
+        """Of an enrolled voice, as it is now.  Raises: VoiceNotFound."""
+        return _identity(await self._record(tenant, voice))
+
     @cached_property
     def _presets(self) -> Mapping[str, Features]:
         """Asked for once the engine has been loaded, and kept: one voice is one object, and may share a batch."""
