@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -53,10 +54,17 @@ class WatchedApi:
             for stream in streams:
                 stream.put_nowait(b"")
 
-    async def until_watched(self, kind: Kind) -> None:
-        while not self._streams[kind.plural]:
+    async def until_watched(self, kind: Kind, *, times: int = 1) -> None:
+        """So often, and 0 means that nobody does any more: a server hears of an end a moment later."""
+        while len(self._streams[kind.plural]) != times:
             self.news.clear()
             await self.news.wait()
+
+    async def until_idle(self) -> None:
+        """Every stream has ended."""
+        self.break_watches()
+        for kind in self._kinds:
+            await self.until_watched(kind, times=0)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.tokens.append(request.headers.get("Authorization", ""))
@@ -93,10 +101,12 @@ class WatchedApi:
         self._streams[plural].add(stream)
         self.news.set()
         try:
-            while line := await stream.get():
-                await response.write(line)
+            with contextlib.suppress(ConnectionResetError):  # nobody listens any more
+                while line := await stream.get():
+                    await response.write(line)
         finally:
             self._streams[plural].discard(stream)
+            self.news.set()
         return response
 
 
