@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,7 +47,11 @@ class MachineState:
             addresses=_lines("ip", "-brief", "address"),
             routes=_lines("ip", "route", "show", "table", "all"),
             cgroups=frozenset(str(path) for path in Path("/sys/fs/cgroup").rglob("timbre*")),
-            packet_rules=_lines("nft", "list", "ruleset") | _lines("iptables-save"),
+            # Without the numbers of packets and bytes that met a chain.
+            packet_rules=frozenset(
+                re.sub(r" \[\d+:\d+\]$", "", line)
+                for line in _lines("nft", "list", "ruleset") | _lines("iptables-save")
+            ),
             sysctls=_lines("sysctl", "-e", *SYSCTLS),
             folders=frozenset(str(path) for folder in FOLDERS for path in Path(folder).glob("*")),
         )

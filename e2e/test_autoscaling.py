@@ -68,20 +68,24 @@ def test_pods_follow_the_load_and_no_request_and_no_voice_is_lost(
             decisions = service.until(lambda manifest: manifest["status"]["autoscaling"].get("decisions"))
             assert decisions["status"]["autoscaling"]["decisions"][0]["to"] > 1
             settled = time.monotonic() - began
-            eventually(service.deletion_costs, lambda costs: len(set(costs.values())) > 1, seconds=60, what="an order")
+            seen = [
+                eventually(
+                    service.deletion_costs, lambda costs: len(set(costs.values())) > 1, seconds=60, what="an order"
+                )
+            ]
         began = time.monotonic()
-        seen: list[dict[str, int]] = []
 
         def look() -> int:
             seen.append(service.deletion_costs())
             return len(seen[-1])
 
-        eventually(look, lambda pods: pods == 2, seconds=120, what="two pods")
+        eventually(look, lambda pods: pods < 3, seconds=120, what="fewer than three pods")
         eventually(service.ready_pods, has_ready(1), seconds=120, what="one pod")
         measured("HPA 3 -> 1 after the rush", time.monotonic() - began, "s")
 
-    last_of_three = next(costs for costs in reversed(seen) if len(costs) == 3)
-    assert [last_of_three[name] for name in last_of_three.keys() - seen[-1].keys()] == [min(last_of_three.values())]
+    costs, left = seen[-2:]
+    stayed = {costs[name] for name in left}
+    assert all(costs[name] <= min(stayed) for name in costs.keys() - left.keys()), (costs, left)
     base.assert_all_good()
     rush.assert_all_good()
     measured("requests while the HPA moved, of which 0 failed", len(base.records) + len(rush.records), "")

@@ -56,6 +56,13 @@ def restarts(pods: list[dict[str, Any]]) -> dict[str, int]:
     }
 
 
+def hold(client: Client, service: VoiceService, voices: list[str]) -> None:
+    """Lets every pod speak in every voice: what it never held it cannot get from a Redis that is away."""
+    for pod in service.ready_pods():
+        for voice in voices:
+            assert client.speak(address(pod), {"id": voice})["status"] == 200
+
+
 def test_killed_pod_costs_a_client_that_tries_again_nothing(
     service: VoiceService, own_cluster: LocalCluster, loaded: Callable[..., Any]
 ) -> None:
@@ -87,6 +94,7 @@ def test_redis_that_is_deleted_comes_back_with_every_voice(
 ) -> None:
     client = Client.start(namespace, images)
     voices = [client.enrol(service.url, recording) for recording in (HER, HIM)]
+    hold(client, service, voices)
     bodies = [{**NEW_TEXTS[0], "voice": {"id": voice}} for voice in voices]
     with loaded(bodies) as answers:
         namespace("delete", "pod", "narrator-redis-0")
@@ -126,8 +134,7 @@ def test_redis_that_hangs_stops_no_speech(
 ) -> None:
     client = Client.start(namespace, images)
     voice = client.enrol(service.url, HER)
-    for pod in service.ready_pods():  # what a pod never held it cannot get from a Redis that hangs
-        assert client.speak(address(pod), {"id": voice})["status"] == 200
+    hold(client, service, [voice])
     (redis,) = service.pods(REDIS)
     process = own_cluster.process_of(redis, "redis")
     with loaded([{**NEW_TEXTS[0], "voice": {"id": voice}}]) as answers:
@@ -158,6 +165,7 @@ def test_volume_that_is_full_stops_enrolment_only_and_growing_it_is_enough(
     client = Client.start(namespace, images)
     voice = client.enrol(service.url, HER)
     volume = namespace.json("get", "pvc", "data-narrator-redis-0")["spec"]["volumeName"]
+    hold(client, service, [voice])
     # By somebody else: what Redis writes into memory counts as its own.
     fill(own_cluster.folder / "state/volumes" / volume / "filler")
 
