@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -68,6 +69,18 @@ class Site:
         }:
             assert time.monotonic() < give_up, f"{plurals} are not served"
 
+    def until_listed(self) -> None:
+        """An API server that is told to remove a CRD in the moment in which it makes its storage never lists what is to be
+        removed with it ("storage is (re)initializing"), and keeps the CRD for ever."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self.names("voiceservices")
+            except subprocess.CalledProcessError:
+                assert time.monotonic() < give_up, "the kind is not listed"
+            else:
+                return
+
     def service_is_there(self) -> bool:
         """The VoiceService that ``with_a_service`` made."""
         return self.names("voiceservices") == ["voiceservice.timbre.dev/narrator"]
@@ -90,7 +103,10 @@ def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPl
 @pytest.fixture
 def site(bare_cluster: ControlPlane) -> Iterator[Site]:
     """A namespace of its own; what a release leaves for the whole cluster goes afterwards."""
-    yield Site(bare_cluster, f"chart-{os.getpid()}-{next(_NAMESPACES)}")
+    here = Site(bare_cluster, f"chart-{os.getpid()}-{next(_NAMESPACES)}")
+    yield here
+    if f"customresourcedefinition.apiextensions.k8s.io/{CRD}" in here.names("crd"):
+        here.until_listed()
     kinds = "apiservices,clusterroles,clusterrolebindings,customresourcedefinitions"
     for selector in ("app.kubernetes.io/part-of=timbre", "test=foreign"):
         bare_cluster.kubectl("delete", kinds, f"--selector={selector}", "--ignore-not-found")
@@ -171,7 +187,8 @@ def test_a_release_of_another_name_takes_the_kept_crd_only_when_told_to(site: Si
 
 def test_without_keep_uninstalling_takes_everything(site: Site) -> None:
     site.helm("install", *chosen(crds__keep="false"))
-    site.helm("uninstall", "--wait")
+    site.until_listed()
+    site.helm("uninstall", "--wait", "--timeout", "60s")
     assert f"customresourcedefinition.apiextensions.k8s.io/{CRD}" not in site.names("crd")
 
 
