@@ -57,6 +57,7 @@ def _versions(number: int) -> AService:
     )
 
 
+@pytest.mark.slow
 async def test_an_operator_that_is_killed_at_any_point_leaves_nothing_half_done(
     api: Api, namespace: str, operator_home: OperatorHome
 ) -> None:
@@ -146,6 +147,7 @@ async def test_a_watch_that_broke_goes_on(
         assert running.process.returncode is None
 
 
+@pytest.mark.slow
 async def test_a_deletion_that_the_watch_missed_is_found(
     api: Api, namespace: str, operator_home: OperatorHome, control_plane: ControlPlane
 ) -> None:
@@ -213,6 +215,7 @@ async def test_somebody_who_writes_the_same_objects_all_the_time_does_not_win(
     assert "example.com/counter" in deployment["metadata"]["annotations"]  # theirs stays theirs
 
 
+@pytest.mark.slow
 async def test_a_namespace_on_its_way_out_ends_in_peace(api: Api, namespace: str, operator_home: OperatorHome) -> None:
     """Nothing can be made in it any more, and nobody tries without end."""
     await operator_home.allow()

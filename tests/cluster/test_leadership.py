@@ -67,6 +67,7 @@ async def test_of_two_operators_one_writes_and_both_are_ready(
     assert await writes(leader) > 0
 
 
+@pytest.mark.slow
 async def test_when_the_leader_is_killed_the_other_one_acts_within_twenty_seconds(
     api: Api, namespace: str, operator_home: OperatorHome
 ) -> None:
@@ -116,6 +117,7 @@ async def test_one_that_does_not_lead_ends_well_too(namespace: str, operator_hom
     assert await _leads(leader)
 
 
+@pytest.mark.slow
 async def test_a_leader_that_is_cut_off_ends_and_the_other_one_goes_on(
     api: Api, namespace: str, operator_home: OperatorHome, control_plane: ControlPlane
 ) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from timbre_operator.cluster.connection import APPLY, Connection
 from timbre_operator.errors import Forbidden, Unavailable
@@ -24,9 +28,11 @@ class Scripted:
     def __init__(self) -> None:
         self.answers: deque[web.Response] = deque()
         self.requests: list[tuple[str, str, Any, str]] = []
+        self.tokens: list[str] = []
         self.hang = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.Response:
+        self.tokens.append(request.headers.get("Authorization", ""))
         kind = request.headers.get("Content-Type", "")
         self.requests.append((request.method, request.path_qs, await request.text(), kind))
         if not self.answers:
@@ -37,8 +43,8 @@ class Scripted:
 class Scene:
     """A connection to a scripted server, and what the connection told of it."""
 
-    def __init__(self, server: Scripted, connection: Connection, seen: list[tuple[str, str]]) -> None:
-        self.server, self.connection, self.seen = server, connection, seen
+    def __init__(self, server: Scripted, address: str, connection: Connection, seen: list[tuple[str, str]]) -> None:
+        self.server, self.address, self.connection, self.seen = server, address, connection, seen
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ async def scene() -> AsyncIterator[Scene]:
         seen: list[tuple[str, str]] = []
         configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
         async with Connection(configuration, seen=lambda method, outcome: seen.append((method, outcome))) as connection:
-            yield Scene(scripted, connection, seen)
+            yield Scene(scripted, configuration.host, connection, seen)
         scripted.hang.set()
 
 
@@ -94,6 +100,27 @@ async def test_an_answer_that_is_no_json_is_not_taken_for_one(scene: Scene) -> N
     scene.server.answers.append(web.Response(text="<html>"))
     with pytest.raises(Unavailable, match="no JSON"):
         await scene.connection.request("GET", "/x")
+
+
+async def test_a_token_that_was_replaced_is_read_again(scene: Scene, tmp_path: Path) -> None:
+    """Kubernetes replaces a pod's token in its file about every hour."""
+    token, authority = tmp_path / "token", tmp_path / "ca.crt"
+    token.write_text("first")
+    authority.write_text(ssl.DER_cert_to_PEM_cert(b"any"))
+    loader = InClusterConfigLoader(
+        str(token), str(authority), environ={"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+    )
+    configuration = Configuration()
+    loader.load_and_set(configuration)
+    loader.host, loader.ssl_ca_cert = scene.address, None  # it sets these again whenever it reads
+    configuration.host, configuration.ssl_ca_cert = scene.address, None
+    async with Connection(configuration) as connection:
+        for expected in ("first", "second"):
+            token.write_text(expected)
+            loader.token_expires_at = datetime.min  # it reads the file again after a minute  # noqa: DTZ901
+            scene.server.answers.append(web.json_response({}))
+            await connection.request("GET", "/x")
+            assert scene.server.tokens[-1].lower() == f"bearer {expected}"
 
 
 async def test_where_nobody_listens_it_is_unavailable() -> None:
