@@ -124,6 +124,15 @@ def pss_mib(pid: int) -> float:
     return total_kib / 1024
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process and all its descendants have had of the processors so far."""
+    ticks = 0
+    for member in [pid, *_descendants(pid)]:
+        fields = Path(f"/proc/{member}/stat").read_text("ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _descendants(pid: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():

@@ -76,7 +76,7 @@ def repeats() -> Result:
         stack.callback(redis.close)
         settings = {**STUB, "ENGINE__OPTIONS": options, "REDIS__URL": redis.url, "BATCHING__MAX_PENDING_SECONDS": "600"}
         server = stack.enter_context(LocalServer(settings))
-        plain = stack.enter_context(plain_server(redis.url))
+        plain = stack.enter_context(plain_server(redis.url)).url
         ways: dict[str, tuple[str, str, Callable[[], int]]] = {
             "no cache": (server.url, "no-store", lambda: _spoken(server.admin_url)),
             "a plain cache": (plain, "", lambda: _calls(plain)),

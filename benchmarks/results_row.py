@@ -11,10 +11,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.closed_loop import load, request
-from benchmarks.measuring import Bar, Chart, Result, median, pin_to_core, quantile
+from benchmarks.measuring import Bar, Chart, Result, cpu_seconds, median, pin_to_core, quantile
 from examples.local_redis import RedisServer
 from examples.local_server import LocalServer
 
@@ -31,6 +32,8 @@ TRITON_BODY = {
     "inputs": [{"name": "text", "shape": [1, 1], "datatype": "BYTES", "data": [TEXT]}],
     "outputs": [{"name": "audio", "parameters": {"binary_data": True}}],
 }
+HOST, SHARED = "timbre, in-process tier", "timbre, Redis tier"
+PLAIN, TRITON = "FastAPI + redis-py", "Triton, response cache"
 STUB = {"ENGINE__NAME": "stub", "LOG__ACCESS": "false"}
 
 
@@ -40,8 +43,16 @@ def _free_port() -> int:
         return port
 
 
+@dataclass(frozen=True)
+class Peer:
+    """A server that runs."""
+
+    url: str
+    pid: int
+
+
 @contextlib.contextmanager
-def _peer(command: list[str], url: str, ready: str) -> Iterator[str]:
+def _peer(command: list[str], url: str, ready: str) -> Iterator[Peer]:
     """Another server on the servers' core."""
     pinned = ["taskset", "--cpu-list", str(SERVER_CORE), *command]
     process = subprocess.Popen(pinned, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -53,27 +64,27 @@ def _peer(command: list[str], url: str, ready: str) -> Iterator[str]:
             time.sleep(0.1)
         else:
             raise RuntimeError(f"{command} did not start")
-        yield url
+        yield Peer(url, process.pid)
     finally:
         process.terminate()
         process.wait()
 
 
 @contextlib.contextmanager
-def plain_server(redis_url: str) -> Iterator[str]:
+def plain_server(redis_url: str) -> Iterator[Peer]:
     """FastAPI and redis-py."""
     port = _free_port()
     command = [sys.executable, "-m", "benchmarks.plain_cache_server", str(port), redis_url]
-    with _peer(command, f"http://127.0.0.1:{port}", "/calls") as url:
-        yield url
+    with _peer(command, f"http://127.0.0.1:{port}", "/calls") as peer:
+        yield peer
 
 
 @contextlib.contextmanager
-def _triton(answer_bytes: int) -> Iterator[str]:
+def _triton(answer_bytes: int) -> Iterator[Peer]:
     port = _free_port()
     command = [str(TRITON_PYTHON), "-m", "benchmarks.triton_server", str(port), str(answer_bytes)]
-    with _peer(command, f"http://127.0.0.1:{port}", "/v2/models/tts/ready") as url:
-        yield url
+    with _peer(command, f"http://127.0.0.1:{port}", "/v2/models/tts/ready") as peer:
+        yield peer
 
 
 def _speech(url: str) -> bytes:
@@ -81,74 +92,100 @@ def _speech(url: str) -> bytes:
     return request(url, PATH, body, "Content-Type: application/json")
 
 
-def _messages(stack: contextlib.ExitStack) -> dict[str, tuple[str, bytes]]:
-    """Each server's address and the request that hits there."""
+@dataclass
+class Measured:
+    """One server, the request that hits there, and what came of it."""
+
+    peer: Peer
+    message: bytes
+    p50_ms: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+    answers: int = 0
+    cpu_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def one_at_a_time(self) -> None:
+        """How long an answer takes."""
+        latencies = load(self.peer.url, self.message, connections=1, seconds=SLICE_SECONDS).latencies
+        self.p50_ms.append(median(latencies) * 1000)
+        self.p99_ms.append(quantile(latencies, 0.99) * 1000)
+
+    def several_at_a_time(self) -> None:
+        """What an answer takes of the server's core."""
+        before = cpu_seconds(self.peer.pid)
+        several = load(self.peer.url, self.message, connections=AT_ONCE, seconds=SLICE_SECONDS)
+        self.cpu_seconds += cpu_seconds(self.peer.pid) - before
+        self.answers += len(several.latencies)
+        self.seconds += several.seconds
+
+    @property
+    def per_core_second(self) -> float:
+        """Answers for each second that the server had of its core: its rate where nothing else runs there and no client is
+        too slow for it."""
+        return self.answers / self.cpu_seconds
+
+    def figures(self) -> dict[str, float]:
+        """For the JSON."""
+        return {
+            "p50_ms": median(self.p50_ms),
+            "p99_ms": median(self.p99_ms),
+            "per_core_second": self.per_core_second,
+            "per_second": self.answers / self.seconds,
+        }
+
+
+def _servers(stack: contextlib.ExitStack) -> dict[str, Measured]:
     redis = RedisServer("--maxmemory", "1gb", "--maxmemory-policy", "volatile-lru")
     stack.callback(redis.close)
     os.sched_setaffinity(redis.pid, {CLIENT_CORE})
     shared = {**STUB, "REDIS__URL": redis.url}
-    host = stack.enter_context(LocalServer(shared, core=SERVER_CORE)).url
     only_redis = {**shared, "RESULT_CACHE__HOST_MAX_BYTES": "0", "SCOPE": "redis"}
-    from_redis = stack.enter_context(LocalServer(only_redis, core=SERVER_CORE)).url
-    plain = stack.enter_context(plain_server(redis.url))
-    messages = {
-        "timbre, in-process tier": (host, _speech(host)),
-        "timbre, Redis tier": (from_redis, _speech(from_redis)),
-        "FastAPI + redis-py": (plain, _speech(plain)),
-    }
+    ours = [stack.enter_context(LocalServer(settings, core=SERVER_CORE)) for settings in (shared, only_redis)]
+    peers = [Peer(server.url, server.process.pid) for server in ours] + [stack.enter_context(plain_server(redis.url))]
+    servers = {name: Measured(peer, _speech(peer.url)) for name, peer in zip((HOST, SHARED, PLAIN), peers, strict=True)}
     if TRITON_PYTHON.exists():
-        url = stack.enter_context(_triton(150_000))
-        body = json.dumps(TRITON_BODY).encode()
-        messages["Triton, response cache"] = (url, request(url, "/v2/models/tts/infer", body))
-    return messages
+        triton = stack.enter_context(_triton(150_000))
+        servers[TRITON] = Measured(
+            triton, request(triton.url, "/v2/models/tts/infer", json.dumps(TRITON_BODY).encode())
+        )
+    return servers
 
 
 def results() -> Result:
-    """Slices of load on each server in turn; the medians of their medians and rates."""
+    """Slices of load on each server in turn."""
     pin_to_core(CLIENT_CORE)
-    p50: dict[str, list[float]] = {}
-    p99: dict[str, list[float]] = {}
-    rates: dict[str, list[float]] = {}
     with contextlib.ExitStack() as stack:
-        messages = _messages(stack)
-        for url, message in messages.values():
-            load(url, message, connections=1, seconds=1.0)  # said, stored, and found once
+        servers = _servers(stack)
+        for server in servers.values():
+            load(server.peer.url, server.message, connections=1, seconds=1.0)  # said, stored, and found once
         for _ in range(ROUNDS):
-            for name, (url, message) in messages.items():
-                one = load(url, message, connections=1, seconds=SLICE_SECONDS)
-                p50.setdefault(name, []).append(median(one.latencies) * 1000)
-                p99.setdefault(name, []).append(quantile(one.latencies, 0.99) * 1000)
-                several = load(url, message, connections=AT_ONCE, seconds=SLICE_SECONDS)
-                rates.setdefault(name, []).append(several.per_second)
-    return _result(_medians(p50), _medians(p99), _medians(rates))
+            for server in servers.values():
+                server.one_at_a_time()
+                server.several_at_a_time()
+        return _result({name: server.figures() for name, server in servers.items()})
 
 
-def _medians(values: Mapping[str, list[float]]) -> dict[str, float]:
-    return {name: median(each) for name, each in values.items()}
+def _result(figures: Mapping[str, Mapping[str, float]]) -> Result:
+    def beside(ours: str, peer: str, figure: str = "per_core_second") -> float:
+        return figures[ours][figure] / figures[peer][figure]
 
-
-def _result(p50: Mapping[str, float], p99: Mapping[str, float], rates: Mapping[str, float]) -> Result:
-    host, shared, plain, triton = (
-        "timbre, in-process tier",
-        "timbre, Redis tier",
-        "FastAPI + redis-py",
-        "Triton, response cache",
-    )
     bars = [
-        Bar("Redis tier's rate beside FastAPI + redis-py", rates[shared] / rates[plain], "x", 2.0, at_most=False),
-        Bar("in-process tier's rate beside FastAPI + redis-py", rates[host] / rates[plain], "x", 3.0, at_most=False),
+        Bar("Redis tier's rate beside FastAPI + redis-py", beside(SHARED, PLAIN), "x", 2.0, at_most=False),
+        Bar("in-process tier's rate beside FastAPI + redis-py", beside(HOST, PLAIN), "x", 3.0, at_most=False),
     ]
-    if triton in rates:
+    if TRITON in figures:
         bars += [
-            Bar("in-process tier's p50 beside Triton's", p50[host] / p50[triton], "x", 2.0),
-            Bar("in-process tier's rate beside Triton's", rates[host] / rates[triton], "x", 0.4, at_most=False),
+            Bar("in-process tier's p50 beside Triton's", beside(HOST, TRITON, "p50_ms"), "x", 2.0),
+            Bar("in-process tier's rate beside Triton's", beside(HOST, TRITON), "x", 0.4, at_most=False),
         ]
     charts = [
-        Chart(f"Answers a second, {AT_ONCE} at a time", "1/s", rates, at_most=False),
-        Chart("One at a time, p50", "ms", p50),
-        Chart("One at a time, p99", "ms", p99),
+        Chart(title, unit, {name: each[figure] for name, each in figures.items()}, at_most=unit == "ms")
+        for title, unit, figure in (
+            (f"Answers for each second of the server's core, {AT_ONCE} at a time", "1/s", "per_core_second"),
+            ("One at a time, p50", "ms", "p50_ms"),
+            ("One at a time, p99", "ms", "p99_ms"),
+        )
     ]
-    figures = {name: {"p50_ms": p50[name], "p99_ms": p99[name], "per_second": rates[name]} for name in rates}
-    missing = "" if triton in rates else "; Triton is not installed (scripts/triton_peer.sh), so it was not measured"
+    missing = "" if TRITON in figures else "; Triton is not installed (scripts/triton_peer.sh), so it was not measured"
     workload = f"150 KB of WAV that was said before, through HTTP, each server on one core{missing}"
-    return Result("results", workload, bars, figures, charts)
+    return Result("results", workload, bars, dict(figures), charts)
