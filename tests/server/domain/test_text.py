@@ -1,5 +1,6 @@
 """Two texts that sound equal are one text, and engines hear of a text what they heard of it before."""
 
+import re
 import unicodedata
 
 import pytest
@@ -34,7 +35,8 @@ def test_what_was_folded_is_folded(text: str) -> None:
 
 @given(TEXTS)
 def test_no_sign_that_can_be_heard_is_lost(text: str) -> None:
-    assert "".join(heard_text(text).split()) == "".join(unicodedata.normalize("NFC", text).split())
+    on_letters = re.sub(r"(?<!\S)\u0301+", "", unicodedata.normalize("NFC", text))  # an accent alone is not heard
+    assert "".join(heard_text(text).split()) == "".join(on_letters.split())
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,8 @@ def test_no_sign_that_can_be_heard_is_lost(text: str) -> None:
         ("a paragraph\n\nand another", "a paragraph\n\nand another"),
         ("milk\n- bread", "milk\n\n- bread"),
         ("not\u2028a line end", "not a line end"),
+        ("an accent\n\u0301 alone", "an accent alone"),
+        ("\u0301an accent alone", "an accent alone"),
         ("", ""),
         (" \n ", ""),
     ],
