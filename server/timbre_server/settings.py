@@ -216,8 +216,9 @@ class ResultCacheSettings(_Group):
     """How long the bucket may take, in seconds; beyond it the speech is made."""
     lease_seconds: float = Field(default=5.0, ge=0.5, le=60)
     """How long after the death of a pod that speaks for others another one takes over, in seconds."""
-    cold_start_wait_seconds: float = Field(default=30.0, ge=0, le=600)
-    """How long a request waits for an engine that still loads, in seconds; what pods share it gets at once.  0 = refuse both."""
+    cold_start_wait_seconds: float = Field(default=0.0, ge=0, le=600)
+    """How long speech waits for an engine that still loads, in seconds; what pods share it gets at once.  0 = refuse both.
+    A pod that starts alone is then ready early, and refuses enrolments until its engine is there."""
     private_patterns_file: Path | None = None
     """Regular expressions, one in a line: a text in which one is found leaves no trace.  Without a file: long numbers, e-mail."""
     key_file: Path | None = None

@@ -99,6 +99,7 @@ def test_what_was_said_before_is_answered_while_the_engine_loads_and_the_rest_wa
         "REDIS__URL": redis_server.url,
         "SCOPE": f"presence-{os.getpid()}",
         "LOG__ACCESS": "false",
+        "RESULT_CACHE__COLD_START_WAIT_SECONDS": "30",
     }
     text, port, admin = new_text(), free_port(), free_port()
     with LocalServer(settings | {"POD": "pod-before"}) as before:
