@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.cluster.api import Api, ApiError, Object
+
+_PROGRAMS_HERE: Final = f"{Path(sys.executable).parent}/"
 
 
 class NotMounted(Exception):
@@ -31,8 +34,8 @@ class Paths:
     """By mount path."""
 
     def translated(self, text: str) -> str:
-        """The text with every path below a mount path replaced by the real one."""
-        if not self.folders:
+        """The text with every path below a mount path replaced by the real one; our own programs may lie below /tmp too."""
+        if not self.folders or text.startswith(_PROGRAMS_HERE):
             return text
         longest_first = sorted(self.folders, key=len, reverse=True)
         paths = "|".join(re.escape(path) for path in longest_first)

@@ -69,9 +69,12 @@ class Scene:
             return numbers == {count} and status["observedGeneration"] == deployment["metadata"]["generation"]
 
         await self.api.until(DEPLOYMENT, self.namespace, "narrator", reached)
-        names = await eventually(self.pods)
-        assert len(names) == count
-        return list(names)
+
+        async def all_of_them() -> list[str]:
+            names = await self.pods()
+            return names if len(names) == count else []  # one that leaves is counted no more and still there
+
+        return list(await eventually(all_of_them))
 
     async def until_scraped(self, times: int) -> None:
         """Returns when pods were asked so many times more, with or without an answer."""
