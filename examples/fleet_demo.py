@@ -54,14 +54,14 @@ def speak(pod: LocalServer, voice: str, **extra: str) -> Spoken:
 
 
 def client(pod: LocalServer) -> OpenAI:
-    """The unchanged client."""
+    """The unchanged client; close it."""
     return OpenAI(base_url=f"{pod.url}/v1", api_key="unused", max_retries=0)
 
 
 def enrol(pod: LocalServer, recording: Path) -> str:
     """A new voice's id."""
-    voice = client(pod).audio.voices.create(name=recording.stem, audio_sample=recording, consent=omit)
-    return voice.id
+    with client(pod) as openai:
+        return openai.audio.voices.create(name=recording.stem, audio_sample=recording, consent=omit).id
 
 
 def upload(pod: LocalServer, method: str, voice: str, recording: Path | None = None) -> dict[str, Any]:
@@ -93,13 +93,14 @@ def until_heard(pod: LocalServer, voice: str, before: Spoken) -> float:
 def until_gone(pod: LocalServer, voice: str) -> float:
     """Seconds until the pod knows the voice no more."""
     began = time.perf_counter()
-    while True:
-        try:
-            client(pod).audio.speech.create(model="tts-1", voice={"id": voice}, input=SENTENCE)
-        except NotFoundError:
-            return time.perf_counter() - began
-        if time.perf_counter() - began > 10:
-            raise RuntimeError("the deleted voice is still heard after 10 s")
+    with client(pod) as openai:
+        while True:
+            try:
+                openai.audio.speech.create(model="tts-1", voice={"id": voice}, input=SENTENCE)
+            except NotFoundError:
+                return time.perf_counter() - began
+            if time.perf_counter() - began > 10:
+                raise RuntimeError("the deleted voice is still heard after 10 s")
 
 
 def settings(redis: RedisServer, name: str) -> dict[str, str]:

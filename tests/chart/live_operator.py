@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from examples.local_redis import free_port
+from tests.chart.coming_up import until_it_answers
 from tests.cluster.api import PATIENCE_SECONDS
 from tests.cluster.control_plane import ROOT, ControlPlane, Tools, dying_with_us
 from tests.cluster.pod_programs import TIMBRE_OPERATOR
 
 NAMESPACE: Final = "studio"
 _HERE: Final = f"--namespace={NAMESPACE}"
-_LOOK_AGAIN_SECONDS: Final = 0.1
 
 
 class LiveOperator:
@@ -114,13 +113,4 @@ class LiveOperator:
             self._process = subprocess.Popen(
                 dying_with_us(command), env=self._cluster.environment(), stdout=log, stderr=subprocess.STDOUT
             )
-        give_up = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"http://{self.address}/readyz").close()
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > give_up:
-                    raise RuntimeError(f"the operator does not come up:\n{self._log.read_text()}") from None
-                time.sleep(_LOOK_AGAIN_SECONDS)
-            else:
-                return
+        until_it_answers(f"http://{self.address}/readyz", self._process, self._log)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 from examples.local_redis import free_port
+from tests.chart.coming_up import until_it_answers
 from tests.cluster.api import PATIENCE_SECONDS
 from tests.cluster.control_plane import Tools, dying_with_us
 
@@ -54,7 +55,7 @@ class Prometheus:
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(dying_with_us(command), stdout=log, stderr=subprocess.STDOUT)
-        self._wait()
+        until_it_answers(f"{self.url}/-/ready", self._process, self._log)
 
     def close(self) -> None:
         """Ends it for sure."""
@@ -87,19 +88,8 @@ class Prometheus:
             with urllib.request.urlopen(f"{self.url}{path}?{urllib.parse.urlencode(query)}") as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
-            raise QueryError(json.load(error)["error"]) from error
-
-    def _wait(self) -> None:
-        give_up = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.url}/-/ready").close()
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > give_up:
-                    raise RuntimeError(f"Prometheus does not come up:\n{self._log.read_text()}") from None
-                time.sleep(_LOOK_AGAIN_SECONDS)
-            else:
-                return
+            with error:
+                raise QueryError(json.load(error)["error"]) from error
 
 
 def _configuration(targets: Sequence[Target]) -> dict[str, Any]:

@@ -70,15 +70,15 @@ def test_a_voice_deleted_at_one_pod_is_gone_everywhere_and_every_pod_says_so(pod
     assert erasure["removed"] == {"record": 1, "recording": 1, "shared_features": 1, "shared_results": 0}
     assert erasure["complete"]
     for server in pods:
-        with pytest.raises(NotFoundError):
-            client(server).audio.speech.create(model="tts-1", voice={"id": voice}, input="Still there?")
+        with client(server) as openai, pytest.raises(NotFoundError):
+            openai.audio.speech.create(model="tts-1", voice={"id": voice}, input="Still there?")
 
 
 def test_equal_voices_of_two_scopes_never_meet(redis_server: RedisServer, pods: list[LocalServer]) -> None:
     with pod(redis_server, "fleet.other", "pod-a") as stranger:
         voice = enrol(pods[0], HER)
-        with pytest.raises(NotFoundError):
-            client(stranger).audio.speech.create(model="tts-1", voice={"id": voice}, input="Whose voice is it?")
+        with client(stranger) as openai, pytest.raises(NotFoundError):
+            openai.audio.speech.create(model="tts-1", voice={"id": voice}, input="Whose voice is it?")
         assert speak(stranger, "alloy", reference_audio=base64.b64encode(HER.read_bytes()).decode()).tier == "extracted"
 
 

@@ -190,8 +190,9 @@ def test_a_replaced_voice_is_a_miss_at_both_and_a_deleted_one_leaves_nothing(
     assert (erasure["complete"], erasure["pods"]["unconfirmed"]) == (True, [])
     assert shared(keys) == before
     for pod in pods:
-        with pytest.raises(urllib.error.HTTPError, match="404"):
+        with pytest.raises(urllib.error.HTTPError, match="404") as unknown:
             said(pod, text, voice)
+        unknown.value.close()
     assert list(keys.scan_iter(f"timbre:1:results:{SCOPE}:*", count=10_000)) == []
 
 
