@@ -50,7 +50,8 @@ async def front_proxy_of(cluster: Cluster) -> FrontProxy | None:
 def from_config_map(manifest: Manifest) -> FrontProxy | None:
     """None where the front proxy, or its list of names, is not one."""
     published = manifest.get("data") or {}
-    authority = str(published.get(_AUTHORITY) or "").strip()
+    # Certificates are ASCII; comments between them may be anything, and TLS libraries refuse them.
+    authority = str(published.get(_AUTHORITY) or "").encode("ascii", "ignore").decode().strip()
     try:
         names = json.loads(published.get(_NAMES) or "[]")
     except ValueError:

@@ -106,7 +106,9 @@ def _node(text: str, default_port: int) -> Node:
 
 def _tls_context(target: RedisTarget) -> ssl.SSLContext:
     """Raises: ssl.SSLError."""
-    context = ssl.create_default_context(cadata=target.ca_pem or None)
+    # Bundles have comments in every language, and the library takes ASCII alone: certificates are nothing else.
+    authority = target.ca_pem.encode("ascii", "ignore").decode()
+    context = ssl.create_default_context(cadata=authority or None)
     if target.certificate_pem:
         _load_certificate(context, target)
     return context

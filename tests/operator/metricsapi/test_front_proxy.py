@@ -35,6 +35,13 @@ def test_no_names_mean_any(names: str) -> None:
     assert found.admits(a_certificate("anybody"))
 
 
+def test_comments_in_any_language_are_left_out() -> None:
+    found = from_config_map(published(**{"requestheader-client-ca-file": f"# Főtanúsítvány\n{PEM}"}))
+    assert found is not None
+    assert found.authority_pem.isascii()
+    assert found.authority_pem.endswith(PEM + "\n")
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -97,6 +97,12 @@ async def test_tls_both_ways_and_an_acl_user_are_enough(redis_tls: TlsRedisServe
     assert facts.policy == "noeviction"  # of INFO: this user may not ask CONFIG
 
 
+async def test_a_bundle_with_comments_in_any_language_is_read(redis_tls: TlsRedisServer) -> None:
+    target = tls(redis_tls)
+    facts = await NetworkRedisProbe().look(tls(redis_tls, ca_pem=f"# Főtanúsítvány\n{target.ca_pem}"))
+    assert (facts.problem, facts.detail) == (None, "")
+
+
 async def test_a_certificate_from_elsewhere_is_not_trusted(redis_tls: TlsRedisServer) -> None:
     facts = await NetworkRedisProbe().look(tls(redis_tls, ca_pem=""))
     assert facts.problem is RedisProblem.TLS_FAILED
