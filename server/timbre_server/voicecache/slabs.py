@@ -52,12 +52,14 @@ class Block:
 class Slab:
     """One buffer, its pieces and its holes; holes are kept in order and never touch one another."""
 
-    __slots__ = ("blocks", "buffer", "holes", "nbytes", "shared", "used_bytes")
+    __slots__ = ("blocks", "buffer", "holes", "leaving", "nbytes", "shared", "used_bytes")
 
     def __init__(self, buffer: Any, nbytes: int, *, shared: bool) -> None:
         self.buffer = buffer
         self.nbytes = nbytes
         self.shared = shared
+        self.leaving = False
+        """Whether its pieces were moved away: nothing new comes here, for their old bytes may still be read."""
         self.used_bytes = 0
         self.blocks: dict[int, Block] = {}
         self.holes: list[tuple[int, int]] = [(0, nbytes)]
@@ -131,9 +133,11 @@ class Slabs:
 
     def free(self, block: Block) -> None:
         """Ends a piece; an empty slab goes back unless it is the one spare that the budget allows."""
-        block.slab.give(block)
-        if not block.slab.blocks and (self.excess_bytes or not block.slab.shared or self._empty() != [block.slab]):
-            self._close(block.slab)
+        slab = block.slab
+        slab.give(block)
+        is_spare = slab.shared and not slab.leaving and not self.excess_bytes and self._empty() == [slab]
+        if not slab.blocks and not is_spare:
+            self._close(slab)
 
     def resize(self, budget_bytes: int) -> None:
         """Sets the budget; empty slabs above it go back now, others as they become empty."""
@@ -144,16 +148,21 @@ class Slabs:
     def moves(self) -> list[tuple[Block, Block]]:
         """While over budget: pieces of one slab, each with a new piece elsewhere, which together empty that slab.
 
-        The caller copies each and frees the old ones.  Empty if within the budget, or if no slab can be cleared.
+        The caller copies each and frees the old ones.  What was moved may still be read at its old place, so from now on
+        nothing new comes into that slab, though a piece may stay in it that came too late for the move.
+
+        Empty if within the budget, or if no slab can be cleared.
         """
         if not self.excess_bytes:
             return []
         shared = sorted((slab for slab in self._slabs if slab.shared), key=lambda slab: slab.used_bytes)
-        holes = sum(slab.nbytes - slab.used_bytes for slab in shared)
+        holes = sum(slab.nbytes - slab.used_bytes for slab in shared if not slab.leaving)
         for victim in shared[:VICTIMS_TRIED]:
-            if holes - (victim.nbytes - victim.used_bytes) < victim.used_bytes:
-                break
+            own_holes = 0 if victim.leaving else victim.nbytes - victim.used_bytes
+            if holes - own_holes < victim.used_bytes:
+                continue
             if moves := self._cleared(victim):
+                victim.leaving = True
                 return moves
         return []
 
@@ -161,6 +170,7 @@ class Slabs:
         """Asserts that pieces and holes tile each slab without a gap, and that the sums are right."""
         assert self.reserved_bytes == sum(slab.nbytes for slab in self._slabs)
         assert len(self._empty()) <= (0 if self.excess_bytes else 1)
+        assert all(slab.blocks for slab in self._slabs if slab.leaving)
         for slab in self._slabs:
             parts = sorted([*slab.holes, *((block.offset, block.nbytes) for block in slab.blocks.values())])
             position = 0
@@ -189,7 +199,7 @@ class Slabs:
         if self._has_own_slab(size):
             return None
         for slab in sorted(self._slabs, key=lambda slab: slab.used_bytes, reverse=True):
-            if slab.shared and slab is not but and (block := slab.take(size)) is not None:
+            if slab.shared and not slab.leaving and slab is not but and (block := slab.take(size)) is not None:
                 return block
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -225,6 +226,36 @@ def test_a_voice_that_is_being_written_stays_where_it_is() -> None:
     held.check_integrity()
     assert held.settle() == SLAB, "now it may move"
     assert same(written, voice(9, 20 * KIB))
+
+
+@pytest.mark.parametrize("in_the_way", ["none", "stored meanwhile", "still being written"])
+def test_where_a_voice_was_read_before_it_moved_no_other_voice_comes(in_the_way: str) -> None:
+    """An engine holds on to the arrays that it has taken for as long as it speaks."""
+    memory = MemoryThatCalls()
+    held, (first, second) = _half_empty(memory)
+    taken = [(first["latents"], 1), (second["latents"], 3)]
+
+    def shrink() -> None:
+        held.resize(SLAB)
+        if in_the_way == "stored meanwhile":
+            memory.meanwhile = [lambda: _stored(held, 7, 20 * KIB)]
+        held.settle()
+        held.resize(3 * SLAB)
+
+    if in_the_way == "still being written":
+        memory.meanwhile = [shrink]
+        held.store(voice(6, 2 * KIB))
+    else:
+        shrink()
+    for seed in range(10, 20):
+        _stored(held, seed, 14 * KIB)
+    assert all(np.array_equal(array, voice(seed, 30 * KIB)["latents"]) for array, seed in taken)
+    held.check_integrity()
+
+
+def _stored(held: DeviceStorage, seed: int, size_bytes: int) -> None:
+    with contextlib.suppress(StorageFull):
+        held.store(voice(seed, size_bytes))
 
 
 def test_freeing_does_not_wait_for_who_is_at_the_slabs() -> None:

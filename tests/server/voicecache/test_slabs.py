@@ -156,6 +156,22 @@ def test_evicting_half_at_random_gives_back_half_after_moves_and_nothing_before(
     held.check_integrity()
 
 
+def test_a_slab_that_is_being_cleared_takes_nothing_new_and_is_nobodys_spare() -> None:
+    held = slabs(2 * SLAB)
+    fuller = [held.allocate(SLAB // 4) for _ in range(4)]
+    old = held.allocate(SLAB // 4)
+    held.free(fuller.pop())
+    held.resize(SLAB)
+    ((moved_from, moved_to),) = held.moves()
+    assert (moved_from, moved_to.slab) == (old, fuller[0].slab)
+    with pytest.raises(SlabsFull):
+        held.allocate(SLAB // 4)
+    held.resize(2 * SLAB)
+    held.free(old)
+    assert held.reserved_bytes == SLAB
+    held.check_integrity()
+
+
 def test_moves_that_would_not_empty_a_slab_are_not_begun() -> None:
     held = slabs(2 * SLAB)
     for _ in range(2):
