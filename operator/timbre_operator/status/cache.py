@@ -16,8 +16,9 @@ def cache_warm(observed: Observed, *, serving: int) -> Verdict:
         return Verdict(
             "False",
             "WarmUpCutShort",
-            f"{', '.join(load.cold_pods)} had not loaded all of its voices in spec.voiceCache.warmup.deadline"
-            f" {spec.voice_cache.warmup.deadline}; raise it, or lower spec.voiceCache.warmup.voices",
+            f"{', '.join(load.cold_pods)} serves without all of its voices: Redis was away as it started, or"
+            f" spec.voiceCache.warmup.deadline {spec.voice_cache.warmup.deadline} was too short; then raise it, or lower"
+            " spec.voiceCache.warmup.voices",
         )
     if load.hit_rate_percent is None:
         return Verdict("True", "NoTraffic", "the pods have loaded their voices, and nobody asks for one")
