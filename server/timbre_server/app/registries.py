@@ -42,8 +42,9 @@ class Registry(Protocol):
         """None for a server that runs alone."""
         ...
 
-    def on_retake(self, listener: Callable[[str], None]) -> None:
-        """Calls ``listener`` with the key of speech of which a pod has published a new take.  It may be lost."""
+    def on_retake(self, listener: Callable[[str], None], *, lost: Callable[[], None]) -> None:
+        """Calls ``listener`` with the key of speech of which a pod has published a new take, and ``lost`` after some of
+        these calls may have been lost."""
         ...
 
     @property
@@ -95,7 +96,7 @@ class LoneRegistry:
         self.heat: Heat | None = None
         self.request_budget: Callable[[], AbstractContextManager[object]] = nullcontext
 
-    def on_retake(self, listener: Callable[[str], None]) -> None:
+    def on_retake(self, listener: Callable[[str], None], *, lost: Callable[[], None]) -> None:
         pass
 
     async def start(self) -> None:
@@ -139,8 +140,9 @@ class SharedRegistry:
         self.request_budget: Callable[[], AbstractContextManager[object]] = self._link.request_budget
         metrics.watch_breaker(lambda: self._link.breaker_open)
 
-    def on_retake(self, listener: Callable[[str], None]) -> None:
+    def on_retake(self, listener: Callable[[str], None], *, lost: Callable[[], None]) -> None:
         self._registry.on_whisper(RETAKE, listener)
+        self._registry.after_whispers_lost(lost)
 
     async def start(self) -> None:
         await self._link.start()

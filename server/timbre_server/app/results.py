@@ -96,7 +96,7 @@ def build_results(
         max_entry_bytes=settings.max_entry_bytes,
         is_private=PrivateTexts() if patterns is None else PrivateTexts.from_file(patterns),
     )
-    registry.on_retake(cache.replaced)
+    registry.on_retake(cache.replaced, lost=cache.replaced_unheard)
     answers_early = registry.readiness is not None and settings.cold_start_wait_seconds > 0
     cold_start = ColdStart(lifecycle, wait_seconds=settings.cold_start_wait_seconds) if answers_early else None
     return ResultPlaces(cache, memory, cold_start)

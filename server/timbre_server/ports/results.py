@@ -226,6 +226,10 @@ class ResultLeases(Protocol):
         """Ends the lease without a result and wakes those who wait; whether it still was the caller's."""
         ...
 
+    async def retaken(self, name: ResultName) -> None:
+        """Tells all pods that there is a new take, so that none goes on with a copy of the old one; it may be lost."""
+        ...
+
     async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
         """Returns when a claim on that name was resolved anywhere, or when the time is up."""
         ...

@@ -59,6 +59,8 @@ class ResultCache:
         self._audience = Audience()
         self._sweeping: asyncio.Task[None] | None = None
         self.erasures = 0
+        self._retakes = 0
+        """How often this pod has heard of new takes: what was fetched meanwhile may be the old one, and is not kept."""
 
     def start(self) -> None:
         """Keeps the memory clean from now on."""
@@ -86,11 +88,11 @@ class ResultCache:
         form = self._memory.get(name.key)
         if form is not None or self._shared is None:
             return None if form is None else self._kept(name, form.label, form, wish)
-        erasures = self.erasures
+        seen = self.erasures, self._retakes
         found = await self._shared.fetch(name)
         if not isinstance(found, KeptTake):
             return None
-        if erasures == self.erasures:
+        if seen == (self.erasures, self._retakes):
             self._memory.put(name, found)
         return self._kept(name, found.label, samples_of(found), wish)
 
@@ -119,7 +121,13 @@ class ResultCache:
 
     def replaced(self, key: str) -> None:
         """There is a new take where pods share them: the next request here gets it from there."""
+        self._retakes += 1
         self._memory.drop(key)
+
+    def replaced_unheard(self) -> None:
+        """Any take that is here may have been replaced without a word."""
+        self._retakes += 1
+        self._memory.clear()
 
     def report(self) -> Mapping[str, object]:
         """What is held, for people."""
@@ -183,9 +191,10 @@ class ResultCache:
         return self._kept(name, take.label, samples_of(take), wish, outcome=Outcome.COALESCED)
 
     async def _fly(self, make: Make, flight: Flight) -> None:
+        retakes = self._retakes
         obtained = None if self._shared is None else await self._shared.obtain(flight.name)
         if isinstance(obtained, KeptTake):
-            if flight.keeps:
+            if flight.keeps and retakes == self._retakes:
                 self._memory.put(flight.name, obtained)
             flight.land(Found(obtained))
         else:

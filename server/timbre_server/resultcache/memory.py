@@ -106,6 +106,11 @@ class ResultMemory:
         if entry := self._entries.get(key):
             self._drop(entry)
 
+    def clear(self) -> None:
+        """Removes everything."""
+        for entry in list(self._entries.values()):
+            self._drop(entry)
+
     def forget(self, digest: str) -> int:
         """Removes all speech of a recording; how many takes."""
         keys = list(self._keys_by_digest.get(digest, ()))

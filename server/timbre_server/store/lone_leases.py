@@ -29,6 +29,9 @@ class LoneLeases:
     async def abandon(self, name: ResultName, token: str) -> bool:
         return self._tokens.get(token) == name and self._tokens.pop(token, None) is not None
 
+    async def retaken(self, name: ResultName) -> None:
+        pass  # nobody else has the old take
+
     async def news(self, name: ResultName, *, timeout_seconds: float) -> None:  # noqa: ARG002 - there is no news
         await asyncio.sleep(timeout_seconds)
 

@@ -96,6 +96,10 @@ class RedisRegistry:
         """Calls ``listener`` with the rest of each message of the channel that begins so; some may be lost."""
         self._whisper.on(prefix, listener)
 
+    def after_whispers_lost(self, listener: Callable[[], None]) -> None:
+        """Calls ``listener`` whenever messages arrive again after some may have been lost."""
+        self._whisper.after_gaps(listener)
+
     async def whispering(self) -> None:
         """Returns when messages of the channel arrive from now on."""
         await self._whisper.subscribed()

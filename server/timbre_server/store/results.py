@@ -91,6 +91,10 @@ class RedisSharedResults:
         keys = [self._keys.result_lease(name.key)]
         return bool(await self._link.write(lambda client: _ABANDON.run(client, keys, token, *self._whisper(name))))
 
+    async def retaken(self, name: ResultName) -> None:
+        channel, word = self._whisper(name, RETAKE)
+        await self._link.write(lambda client: client.publish(channel, word))
+
     async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
         await self._news.wait(name.key, timeout_seconds=timeout_seconds)
 

@@ -34,6 +34,7 @@ class StoredResults:
     async def publish(self, name: ResultName, blob: bytes, token: str | None) -> bool:
         if token is None:
             await self._files.put(name, blob)
+            await self._leases.retaken(name)
             return True
         if await self._leases.renew(name, token) is Standing.LOST:
             return False
@@ -45,6 +46,9 @@ class StoredResults:
 
     async def abandon(self, name: ResultName, token: str) -> bool:
         return await self._leases.abandon(name, token)
+
+    async def retaken(self, name: ResultName) -> None:
+        await self._leases.retaken(name)
 
     async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
         await self._leases.news(name, timeout_seconds=timeout_seconds)

@@ -37,11 +37,16 @@ class Whisper:
         self._link = link
         self._keys = keys
         self._listeners: dict[str, list[Callable[[str], None]]] = {}
+        self._after_gaps: list[Callable[[], None]] = []
         self._subscribed = asyncio.Event()
 
     def on(self, prefix: str, listener: Callable[[str], None]) -> None:
         """Calls ``listener`` with what follows ``prefix`` and a space in a message.  It may not wait."""
         self._listeners.setdefault(prefix, []).append(listener)
+
+    def after_gaps(self, listener: Callable[[], None]) -> None:
+        """Calls ``listener`` whenever messages arrive again after a time in which some may have been lost.  It may not wait."""
+        self._after_gaps.append(listener)
 
     async def subscribed(self) -> None:
         """Returns when messages arrive from now on."""
@@ -66,6 +71,8 @@ class Whisper:
             while message := await self._message(subscription):
                 if message["type"] == "subscribe":
                     self._subscribed.set()
+                    for listener in self._after_gaps:
+                        listener()
                 elif message["type"] == "message":
                     self._heard(message["data"])
         finally:

@@ -26,6 +26,8 @@ class World:
     leases: dict[ResultName, _Lease] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     calls: list[str] = field(default_factory=list)
+    retaken: list[ResultName] = field(default_factory=list)
+    """Of what it was said that there is a new take."""
     away: bool = False
 
     async def until(self, claim: Callable[[], bool]) -> None:
@@ -76,12 +78,18 @@ class SharedMemory:
         if token is not None and not self._end(name, token):
             return False
         self._world.blobs[name] = blob
+        if token is None:
+            self._world.retaken.append(name)
         self._wake()
         return True
 
     async def abandon(self, name: ResultName, token: str) -> bool:
         self._world.called("abandon")
         return self._end(name, token)
+
+    async def retaken(self, name: ResultName) -> None:
+        self._world.called("retaken")
+        self._world.retaken.append(name)
 
     async def news(self, name: ResultName, *, timeout_seconds: float) -> None:
         try:

@@ -102,6 +102,10 @@ class SharedResultsConformance:
         assert await make().publish(NAME, b"a new take", None)
         assert await shared.publish(NAME, b"speech", token)
 
+    async def test_a_new_take_is_told_of_whether_or_not_there_is_one(self, make: Make) -> None:
+        await make().retaken(NAME)
+        assert await found(make()) is None
+
     async def test_erasure_takes_all_speech_of_a_voice_and_counts_it(self, make: Make) -> None:
         for name in (NAME, SECOND, OTHERS, BUILT_IN):
             await stored(make(), name)

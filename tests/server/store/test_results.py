@@ -125,7 +125,10 @@ async def test_a_lease_that_never_ends_is_none(make: Make, link: RedisLink, keys
     assert await found(make()) == b"speech"
 
 
-@pytest.mark.parametrize(("resolution", "word"), [("publish", "result"), ("replace", "retake"), ("abandon", "result")])
+@pytest.mark.parametrize(
+    ("resolution", "word"),
+    [("publish", "result"), ("replace", "retake"), ("abandon", "result"), ("tell", "retake")],
+)
 async def test_every_end_of_a_claim_is_whispered(
     make: Make, link: RedisLink, keys: ServiceKeys, resolution: str, word: str
 ) -> None:
@@ -137,6 +140,8 @@ async def test_every_end_of_a_claim_is_whispered(
         await whispers.get_message(timeout=5)  # the confirmation of the subscription
         if resolution == "abandon":
             await shared.abandon(NAME, token)
+        elif resolution == "tell":
+            await shared.retaken(NAME)
         else:
             await shared.publish(NAME, b"speech", token if resolution == "publish" else None)
         heard = None
@@ -166,6 +171,7 @@ async def test_a_server_that_is_away_is_said_in_our_words(keys: ServiceKeys) -> 
         shared.publish(NAME, b"speech", "token"),
         shared.renew(NAME, "token"),
         shared.abandon(NAME, "token"),
+        shared.retaken(NAME),
         shared.erase(VOICE),
     ):
         with pytest.raises(StoreUnavailable):

@@ -213,6 +213,15 @@ class TestAlone:
         assert await found(shared) is None
 
 
+async def test_pods_hear_of_a_new_take_that_lies_where_nobody_is_told(tmp_path: Path) -> None:
+    world = World()
+    shared = StoredResults(a_volume(tmp_path), SharedMemory(world))
+    await stored(shared, NAME)
+    assert world.retaken == []
+    await shared.publish(NAME, b"a new take", None)
+    assert world.retaken == [NAME]
+
+
 async def test_an_erasure_between_storing_and_the_end_of_the_lease_wins(tmp_path: Path) -> None:
     world = World()
     volume, leases = a_volume(tmp_path), SharedMemory(world)

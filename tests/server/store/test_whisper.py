@@ -32,3 +32,15 @@ async def test_a_subscription_that_was_cut_comes_back(redis_server: RedisServer,
             await pod.until(lambda: client.publish(pod.keys.whisper(), "features abc") == 1)
         async with pod.patience():
             assert await heard.get() == "abc"
+
+
+async def test_who_may_have_missed_messages_is_told_when_they_come_again(redis_server: RedisServer, scope: str) -> None:
+    pod = Pod(redis_server, scope)
+    gaps: asyncio.Queue[None] = asyncio.Queue()
+    pod.registry.after_whispers_lost(lambda: gaps.put_nowait(None))
+    async with running(pod), pod.patience():
+        await gaps.get()  # before the first subscription there was no listening either
+        with by_hand(redis_server) as client:
+            cut_followers(client)
+        await gaps.get()
+    assert gaps.empty()
