@@ -29,17 +29,14 @@ class Reconciler:
         self._world = world
         self._gathering = Gathering(world.cluster, world.live, world.release, world.clock)
         self._steps = Steps(world.cluster, world.live, world.metrics, world.clock)
-        self._memories: dict[ServiceKey, Memory] = {}
-
-    def memory(self, key: ServiceKey) -> Memory:
-        """Of this service."""
-        return self._memories.setdefault(key, Memory(since=self._world.clock()))
+        self.memories: dict[ServiceKey, Memory] = {}
+        """Of each service that had a turn and is not gone."""
 
     async def converge(self, key: ServiceKey) -> float | None:
         """One turn; after how many seconds another one is wanted, None where only news call for it."""
         manifest = self._world.live.service(key)
         if manifest is None or _leaving(manifest):
-            self._memories.pop(key, None)  # children go by their owner reference
+            self.memories.pop(key, None)  # children go by their owner reference
             return None
         began, result = self._world.clock(), "error"
         try:
@@ -50,7 +47,7 @@ class Reconciler:
             self._world.metrics.reconciled(result, self._world.clock() - began)
 
     async def _turn(self, key: ServiceKey, manifest: Manifest) -> tuple[float | None, bool]:
-        world, memory = self._world, self.memory(key)
+        world, memory = self._world, self._memory(key, manifest)
         try:
             service = from_manifest(manifest, unknown="ignore")
         except InvalidManifest as error:
@@ -75,11 +72,19 @@ class Reconciler:
         )
         return min((wait for wait in waits if wait is not None), default=None), not observed.failures
 
+    def _memory(self, key: ServiceKey, manifest: Manifest) -> Memory:
+        """Of this very object: one that was deleted and made anew between two turns begins without."""
+        uid = str(manifest["metadata"].get("uid", ""))
+        memory = self.memories.get(key)
+        if memory is None or memory.uid != uid:
+            memory = self.memories[key] = Memory(since=self._world.clock(), uid=uid)
+        return memory
+
     async def _act(self, key: ServiceKey, service: VoiceService, memory: Memory) -> tuple[Prerequisites, Outcome]:
         """Makes the children what they shall be."""
         world, uid = self._world, service.metadata.uid
         ready = await self._gathering.gather(service, world.surroundings.kinds, memory)
-        memory.redis_target = redis_target(service, ready.secrets)
+        memory.reach(redis_target(service, ready.secrets))
         wanted = build_children(ready.inputs)
         found, unread = await found_children(world, key, wanted)
         memory.made |= {key_of(child) for child in found if controller_uid(child) == uid and not _leaving(child)}

@@ -77,6 +77,8 @@ class Memory:
 
     since: float
     """When it was looked at first."""
+    uid: str = ""
+    """Of the object that all of this is about."""
     refusals: Refusals = field(default_factory=Refusals)
     """Of steps of the plan."""
     other_refusals: Refusals = field(default_factory=Refusals)
@@ -94,3 +96,9 @@ class Memory:
     """The status as this process wrote it last."""
     reported: float = float("-inf")
     """When that was."""
+
+    def reach(self, target: RedisTarget | RedisFacts) -> None:
+        """Its Redis is reached so from now on; what another one said of itself says nothing about this one."""
+        if self.redis_target is not None and self.redis_target.address != target.address:
+            self.redis, self.redis_settings = None, {}
+        self.redis_target = target

@@ -37,7 +37,7 @@ class RedisLooks:
         clock: Callable[[], float],
         leads: Callable[[], bool],
     ) -> None:
-        self._reconciler = reconciler
+        self._memories = reconciler.memories
         self._probe = probe
         self._services = services
         self._news = news
@@ -60,23 +60,36 @@ class RedisLooks:
 
         async def look(key: ServiceKey, target: RedisTarget) -> None:
             async with permits:
-                facts = await self._probe.look(target)
-                await self._set_back(key, target)
-                self._tell(key, target, facts)
+                await self._look(key, target)
 
         await asyncio.gather(*(look(key, target) for key in services if (target := self._due(key)) is not None))
 
+    async def _look(self, key: ServiceKey, target: RedisTarget) -> None:
+        try:
+            facts = await self._probe.look(target)
+            await self._set_back(key, target)
+        except (
+            Exception
+        ):  # a mistake of ours about one Redis must not end the operator, which looks after the others too
+            fields = {"namespace": key.namespace, "voiceservice": key.name}
+            logger.exception("a look at Redis broke", extra={"fields": fields})
+            self._looked[key] = target, self._clock()
+        else:
+            self._tell(key, target, facts)
+
     async def _set_back(self, key: ServiceKey, target: RedisTarget) -> None:
         """What the last turn found to be other than it shall be; the next look sees the result."""
-        settings = self._reconciler.memory(key).redis_settings
-        if not settings or not self._leads():
+        memory = self._memories.get(key)
+        if memory is None or not memory.redis_settings or not self._leads():
             return
+        settings = memory.redis_settings
         refused = await self._probe.tune(target, settings)
         fields = {"namespace": key.namespace, "voiceservice": key.name, "set": dict(settings), "refused": dict(refused)}
         logger.info("Redis set back", extra={"fields": fields})
 
     def _due(self, key: ServiceKey) -> RedisTarget | None:
-        target = self._reconciler.memory(key).redis_target
+        memory = self._memories.get(key)
+        target = memory.redis_target if memory else None
         if not isinstance(target, RedisTarget):
             return None
         before, when = self._looked.get(key, (None, 0.0))
@@ -84,7 +97,9 @@ class RedisLooks:
 
     def _tell(self, key: ServiceKey, target: RedisTarget, facts: RedisFacts) -> None:
         self._looked[key] = target, self._clock()
-        memory = self._reconciler.memory(key)
+        memory = self._memories.get(key)
+        if memory is None or memory.redis_target != target:
+            return  # the service went, or its Redis is another one by now
         before, memory.redis = memory.redis, facts
         if before is None or _gist(before) != _gist(facts):
             fields = {

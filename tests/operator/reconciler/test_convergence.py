@@ -47,6 +47,18 @@ async def test_a_service_on_its_way_out_is_left_to_the_garbage_collector() -> No
     assert scene.cluster.writes() == before
 
 
+async def test_one_that_is_made_anew_between_two_turns_inherits_nothing() -> None:
+    scene = await a_scene()
+    before = scene.reconciler.memories[KEY]
+    for kind, namespace, name in list(scene.cluster.objects):
+        scene.cluster.remove(kind, namespace, name)
+    manifest = a_service().manifest
+    scene.cluster.add(manifest | {"metadata": {**manifest["metadata"], "uid": "another", "generation": 1}})
+    await scene.settled()
+    assert scene.reconciler.memories[KEY] is not before
+    assert scene.drift("Service") == 0
+
+
 async def test_what_somebody_deletes_is_made_again_and_counted() -> None:
     scene = await a_scene()
     scene.cluster.remove("Service", KEY.namespace, KEY.name)

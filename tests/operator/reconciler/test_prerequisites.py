@@ -132,7 +132,7 @@ async def test_a_secret_that_could_not_be_read_rolls_nothing() -> None:
 
 async def test_the_operator_looks_at_redis_with_a_password_of_its_own() -> None:
     scene = await a_scene()
-    target = scene.reconciler.memory(KEY).redis_target
+    target = scene.reconciler.memories[KEY].redis_target
     assert isinstance(target, RedisTarget)
     assert (
         base64.b64encode(target.password.encode()).decode() == scene.get("Secret", REDIS)["data"]["operator-password"]

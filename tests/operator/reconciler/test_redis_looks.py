@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+
+import pytest
 
 from tests.operator.manifests import a_service
 from tests.operator.reconciler.scene import KEY, Scene, a_scene
 from tests.virtual_time import in_virtual_time
 from timbre_operator.observed import RedisFacts, RedisProblem
 from timbre_operator.ports import RedisTarget, ServiceKey
+from timbre_operator.reconciler.memory import Memory
 from timbre_operator.reconciler.redis_looks import LOOK_SECONDS, RedisLooks
 
 WELL = RedisFacts(address="x:6379", version="8.1")
@@ -118,9 +121,9 @@ async def test_trouble_is_news() -> None:
 async def test_many_that_hang_are_looked_at_beside_each_other() -> None:
     scene = await a_scene()
     services = [ServiceKey("studio", f"service-{number}") for number in range(80)]
-    target = scene.reconciler.memory(KEY).redis_target
+    target = scene.reconciler.memories[KEY].redis_target
     for key in services:
-        scene.reconciler.memory(key).redis_target = target
+        scene.reconciler.memories[key] = Memory(since=0.0, redis_target=target)
     probe = Probe(seconds=3)
     await _looks(scene, probe, [], *services).round()
     assert probe.most_at_once == 8
@@ -130,7 +133,7 @@ async def test_many_that_hang_are_looked_at_beside_each_other() -> None:
 async def test_what_was_changed_by_hand_is_set_back_by_the_leader_alone() -> None:
     scene = await a_scene()
     leader, other = Probe(), Probe()
-    scene.reconciler.memory(KEY).redis_settings = {"maxmemory-policy": "volatile-lru"}
+    scene.reconciler.memories[KEY].redis_settings = {"maxmemory-policy": "volatile-lru"}
     await _looks(scene, leader, []).round()
     await _looks(scene, other, [], leads=False).round()
     assert leader.told == [{"maxmemory-policy": "volatile-lru"}]
@@ -145,3 +148,55 @@ async def test_a_redis_as_it_shall_be_is_told_nothing() -> None:
     scene.wait(LOOK_SECONDS)
     await _looks(scene, probe, []).round()
     assert probe.told == []
+
+
+class Slow(Probe):
+    """Something happens while it looks."""
+
+    def __init__(self, happens: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self._happens = happens
+
+    async def look(self, target: RedisTarget) -> RedisFacts:
+        await self._happens()
+        return await super().look(target)
+
+
+async def test_a_service_that_goes_during_a_look_leaves_nothing_behind() -> None:
+    scene = await a_scene()
+
+    async def goes() -> None:
+        scene.cluster.remove("VoiceService", "studio", "narrator")
+        await scene.turn()
+
+    news: list[ServiceKey] = []
+    await _looks(scene, Slow(goes), news).round()
+    assert scene.reconciler.memories == {}
+    assert news == []
+
+
+async def test_what_the_redis_of_before_says_is_not_told_of_the_new_one() -> None:
+    scene = await a_scene()
+    await _looks(scene, Probe(), []).round()
+
+    async def moves() -> None:
+        scene.write(a_service().on_external_redis())
+        await scene.turn()
+
+    news: list[ServiceKey] = []
+    scene.wait(LOOK_SECONDS)
+    await _looks(scene, Slow(moves), news).round()
+    assert (scene.reconciler.memories[KEY].redis, news) == (None, [])
+    assert "version" not in scene.get("VoiceService")["status"]["redis"]
+
+
+async def test_a_look_that_breaks_ends_no_other_one_and_waits_for_its_turn(caplog: pytest.LogCaptureFixture) -> None:
+    scene = await a_scene()
+
+    async def breaks() -> None:
+        raise TypeError("cadata should be an ASCII string")
+
+    looks = _looks(scene, Slow(breaks), [])
+    for _ in range(2):
+        await looks.round()
+    assert caplog.text.count("a look at Redis broke") == 1

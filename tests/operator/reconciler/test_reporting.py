@@ -70,7 +70,7 @@ async def test_the_time_of_a_conditions_last_change_stays_while_its_status_does(
     scene = await a_scene(a_service().on_external_redis())
     before = scene.condition("Progressing")
     scene.wait(100)
-    scene.reconciler.memory(KEY).redis = RedisFacts(address="x", problem=RedisProblem.UNREACHABLE, detail="refused")
+    scene.reconciler.memories[KEY].redis = RedisFacts(address="x", problem=RedisProblem.UNREACHABLE, detail="refused")
     await scene.turn()
     assert scene.condition("RedisReady")["reason"] == "Unreachable"
     assert scene.condition("Progressing") == before
@@ -113,7 +113,7 @@ async def test_a_service_that_was_made_anew_gets_no_status_that_was_meant_for_th
     anew = scene.cluster.objects["VoiceService", "studio", "narrator"]
     anew["metadata"]["uid"] = "another"
     anew["status"] = {}
-    scene.reconciler.memory(KEY).redis = RedisFacts(address="x", problem=RedisProblem.UNREACHABLE)
+    scene.reconciler.memories[KEY].redis = RedisFacts(address="x", problem=RedisProblem.UNREACHABLE)
     await scene.turn()
     assert anew["status"] == {}
 
@@ -121,7 +121,7 @@ async def test_a_service_that_was_made_anew_gets_no_status_that_was_meant_for_th
 async def _well_known() -> Scene:
     """A service of which everything is known."""
     scene = await a_scene(a_service().on_external_redis())
-    scene.reconciler.memory(KEY).redis = WELL
+    scene.reconciler.memories[KEY].redis = WELL
     scene.loads.of[KEY] = Load(hit_rate_percent=90)
     scene.wait(NUMBERS_SECONDS)
     return await scene.settled()
@@ -137,7 +137,7 @@ async def test_a_new_process_leaves_the_status_alone_until_it_knows_as_much() ->
         assert again is not None
         assert again <= 1
         scene.wait(1)
-    scene.reconciler.memory(KEY).redis = WELL
+    scene.reconciler.memories[KEY].redis = WELL
     scene.loads.of[KEY] = Load(hit_rate_percent=90)
     await scene.turn()
     assert scene.get("VoiceService") == before
@@ -163,7 +163,7 @@ async def test_a_new_process_says_at_once_what_it_does_about_a_new_spec() -> Non
 async def test_what_changed_is_announced_once() -> None:
     scene = await a_scene(a_service().on_external_redis())
     scene.cluster.announced.clear()
-    scene.reconciler.memory(KEY).redis = RedisFacts(address="x", problem=RedisProblem.AUTH_FAILED, detail="no")
+    scene.reconciler.memories[KEY].redis = RedisFacts(address="x", problem=RedisProblem.AUTH_FAILED, detail="no")
     await scene.turn()
     await scene.turn()
     assert [event.reason for event in scene.cluster.announced].count("RedisAuthFailed") == 1
