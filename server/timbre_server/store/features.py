@@ -6,7 +6,6 @@ recording lies in one slot of a cluster.  Whoever finds nothing asks for a lease
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from timbre_server.store.bulk_questions import Command
 from timbre_server.store.bulk_replies import Unusual
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.lua_script import LuaScript
+from timbre_server.store.news import News
 
 WHISPER: Final = "features"
 """First word of what is whispered when a claim was resolved; the digest follows."""
@@ -58,7 +58,7 @@ class RedisSharedFeatures:
         self._lease_seconds = lease_seconds
         self._failure_ttl_seconds = failure_ttl_seconds
         self._bulk = BulkReader(link) if link.settings.mode != "cluster" else None
-        self._news: dict[str, asyncio.Event] = {}
+        self._news = News()
 
     async def get(self, digest: str, key: str, *, room: Room | None = None) -> Blob | None:
         hash_key = self._keys.features(digest)
@@ -117,15 +117,15 @@ class RedisSharedFeatures:
     async def claim(self, digest: str, key: str) -> Claim:
         token = secrets.token_hex(8)
         keys = [self._keys.features(digest), self._keys.lease(digest), self._keys.failure(digest, key)]
-        self._expect_news(digest)  # before Redis is asked: a resolution between its answer and ``news`` is not missed
         lease = _milliseconds(self._lease_seconds)
-        with _full_is_away():
+        # Before Redis is asked: a resolution between its answer and ``news`` is not missed.
+        with self._news.expecting(digest), _full_is_away():
             outcome, *rest = await self._link.read(
                 lambda client: _CLAIM.run(client, keys, key, token, lease, self._ttl_seconds)
             )
         if outcome == b"taken":
             return Taken(max(0, rest[0]) / 1000)
-        self._news.pop(digest, None)
+        self._news.ignore(digest)
         match outcome:
             case b"held":
                 return Held(rest[0])
@@ -158,20 +158,11 @@ class RedisSharedFeatures:
         await self._link.write(lambda client: _ABANDON.run(client, keys, token, *self._whisper(digest)))
 
     async def news(self, digest: str, *, timeout_seconds: float) -> None:
-        event = self._news.setdefault(digest, asyncio.Event())
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await event.wait()
-        except TimeoutError:
-            pass
-        finally:
-            if self._news.get(digest) is event:
-                del self._news[digest]
+        await self._news.wait(digest, timeout_seconds=timeout_seconds)
 
     def heard(self, digest: str) -> None:
         """Wakes those of this pod who wait for news of that recording."""
-        if event := self._news.get(digest):
-            event.set()
+        self._news.heard(digest)
 
     async def erase(self, digest: str) -> int:
         keys = [self._keys.features(digest), self._keys.lease(digest)]
@@ -184,10 +175,6 @@ class RedisSharedFeatures:
 
     def _whisper(self, digest: str) -> tuple[str, str]:
         return self._keys.whisper(), f"{WHISPER} {digest}"
-
-    def _expect_news(self, digest: str) -> None:
-        if digest not in self._news or self._news[digest].is_set():
-            self._news[digest] = asyncio.Event()
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.virtual_time import in_virtual_time
 from timbre_server.store.news import News
 
@@ -55,4 +57,19 @@ async def test_nothing_is_kept_of_what_nobody_waits_for() -> None:
     news.ignore("a")
     await news.wait("b", timeout_seconds=1)
     news.heard("c")
+    with pytest.raises(ConnectionError), news.expecting("d"):
+        raise ConnectionError
     assert news._subjects == {}
+
+
+@in_virtual_time
+async def test_who_does_not_wait_after_all_keeps_no_news_from_who_does() -> None:
+    news = News()
+    long = asyncio.create_task(news.wait("a", timeout_seconds=60))
+    short = asyncio.create_task(news.wait("a", timeout_seconds=1))
+    await short
+    with news.expecting("a"):
+        news.ignore("a")
+    news.heard("a")
+    await long
+    assert asyncio.get_running_loop().time() == 1

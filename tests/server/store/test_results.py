@@ -101,7 +101,7 @@ async def test_a_name_is_in_the_index_before_its_speech_is_made(make: Make, link
 
 
 async def test_the_lease_of_a_dead_pod_goes_to_the_next(make: Make, link: RedisLink, keys: ServiceKeys) -> None:
-    dead, living = (make(lease_seconds=SHORT_SECONDS) for _ in range(2))
+    dead, living = make(lease_seconds=SHORT_SECONDS), make()
     old = await token_of(dead)
     while await link.read(lambda client: client.exists(keys.result_lease(NAME.key))):
         pass  # Redis says when it is over, so nobody sleeps
