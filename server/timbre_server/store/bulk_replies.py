@@ -62,9 +62,13 @@ class Replies(asyncio.BufferedProtocol):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether nobody should ask here any more: it is closed, or who asked first has given up waiting."""
-        first = next((question.answer for question in self._questions if question.answer), None)
-        return self._lost or self._transport.is_closing() or (first is not None and first.cancelled())
+        """Whether nobody should ask here any more: it is closed, or all have given up waiting who asked.
+
+        One alone who gave up is no sign: clients leave, and a new connection would take theirs from those who wait.
+        """
+        answers = [question.answer for question in self._questions if question.answer]
+        all_left = bool(answers) and all(answer.cancelled() for answer in answers)
+        return self._lost or self._transport.is_closing() or all_left
 
     async def ask(
         self,

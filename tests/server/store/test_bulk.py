@@ -123,6 +123,19 @@ async def test_who_gives_up_waiting_leaves_no_reply_to_the_next(link: RedisLink,
         assert await stayer == [a_value(5)]
 
 
+async def test_who_leaves_takes_the_connection_from_nobody(link: RedisLink, scope: str) -> None:
+    key = await filled(link, scope, 300_000, 5)
+    async with a_reader(link) as reader:
+        await reader.read([("HGET", key, 5)])
+        leaver = asyncio.create_task(reader.read([("HGET", key, 300_000)]))
+        stayers = [asyncio.create_task(reader.read([("HGET", key, 5)])) for _ in range(3)]
+        await asyncio.sleep(0)
+        leaver.cancel()
+        await asyncio.wait({leaver})
+        assert await reader.read([("HGET", key, 5)]) == [a_value(5)], "who comes later"
+        assert await asyncio.gather(*stayers) == [[a_value(5)]] * 3
+
+
 async def test_a_lost_connection_is_made_anew(scope: str, own_redis: RedisServer) -> None:
     async with linked(unhurried(own_redis)) as link, a_reader(link) as reader:
         key = await filled(link, scope, 5)

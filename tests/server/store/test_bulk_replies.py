@@ -236,6 +236,16 @@ async def test_what_nobody_waits_for_any_more_is_not_asked_for() -> None:
     assert not replies.is_stuck
 
 
+async def test_it_is_stuck_once_all_who_asked_have_given_up() -> None:
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    asking = [asyncio.create_task(replies.ask([("GET", "key")])) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task, stuck in zip(asking, (False, True), strict=True):
+        task.cancel()
+        await asyncio.wait([task])
+        assert replies.is_stuck is stuck
+
+
 async def test_a_value_as_long_as_the_one_before_it_is_received_where_it_stays() -> None:
     lent: list[memoryview] = []
 
