@@ -7,7 +7,7 @@ from timbre_operator.desired.redis_target import redis_target
 from timbre_operator.desired.redis_tuning import redis_tuning
 from timbre_operator.errors import InvalidManifest
 from timbre_operator.observed import Manifest, Observed, controller_uid
-from timbre_operator.plan import key_of, plan
+from timbre_operator.plan import Key, key_of, plan
 from timbre_operator.ports import ServiceKey
 from timbre_operator.reconciler.memory import Memory
 from timbre_operator.reconciler.observing import Outcome, found_children, observed_of
@@ -67,8 +67,7 @@ class Reconciler:
         waits = (
             look_again,
             report_again,
-            memory.refusals.seconds_until_next(now),
-            memory.other_refusals.seconds_until_next(now),
+            *(kept.seconds_until_next(now) for kept in (memory.reads, memory.refusals, memory.other_refusals)),
         )
         return min((wait for wait in waits if wait is not None), default=None), not observed.failures
 
@@ -86,7 +85,8 @@ class Reconciler:
         ready = await self._gathering.gather(service, world.surroundings.kinds, memory)
         memory.reach(redis_target(service, ready.secrets))
         wanted = build_children(ready.inputs)
-        found, unread = await found_children(world, key, wanted)
+        found, unread = await found_children(world, key, wanted, memory)
+        memory.reads.keep({Key(f.kind, service.namespace, f.name) for f in (*ready.failures, *unread.values())})
         memory.made |= {key_of(child) for child in found if controller_uid(child) == uid and not _leaving(child)}
         waiting = ready.waiting | set(unread)
         steps = plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Refusals:
 
     def __init__(self, chance: Callable[[], float] = random.random) -> None:
         self._refused: dict[Key, Refused] = {}
-        self._rows: Failures[tuple[Key, str]] = Failures(chance)
+        self._rows: Failures[Key] = Failures(chance)
 
     def standing(self, key: Key, what: str, now: float) -> Failure | None:
         """The refusal of the same step, while it is too early to try it again."""
@@ -40,19 +40,23 @@ class Refusals:
 
     def add(self, key: Key, what: str, error: ClusterError, now: float) -> Failure:
         """It was refused, once more."""
-        wait = self._rows.failed((key, what), IN_VAIN if isinstance(error, Forbidden | Invalid) else SOON)
+        before = self._refused.get(key)
+        if before is not None and before.what != what:
+            self._rows.forget(key)
+        wait = self._rows.failed(key, IN_VAIN if isinstance(error, Forbidden | Invalid) else SOON)
         failure = Failure(kind=key.kind, name=key.name, reason=type(error).__name__, message=str(error))
         self._refused[key] = Refused(what, now + wait, failure)
         return failure
 
     def lift(self, key: Key) -> None:
         """It went through, or is not wanted any more."""
-        if (refused := self._refused.pop(key, None)) is not None:
-            self._rows.forget((key, refused.what))
+        self._refused.pop(key, None)
+        self._rows.forget(key)
 
-    def refused(self) -> tuple[Key, ...]:
-        """Objects whose step is refused."""
-        return tuple(self._refused)
+    def keep(self, keys: Collection[Key]) -> None:
+        """Lifts all others: what nobody tries any more must not call for turns."""
+        for key in self._refused.keys() - set(keys):
+            self.lift(key)
 
     def seconds_until_next(self, now: float) -> float | None:
         """After which the earliest one may be tried; None without one."""
@@ -81,8 +85,10 @@ class Memory:
     """Of the object that all of this is about."""
     refusals: Refusals = field(default_factory=Refusals)
     """Of steps of the plan."""
+    reads: Refusals = field(default_factory=Refusals)
+    """Of what is looked at before it: Secrets, and whether a name is free."""
     other_refusals: Refusals = field(default_factory=Refusals)
-    """Of what comes before and after the plan: passwords, the volume, the status."""
+    """Of what comes after it: the volume, the status."""
     made: set[Key] = field(default_factory=set)
     """Children that were there, so that one that is missing was removed by somebody else."""
     warnings: Warnings = Warnings()

@@ -29,7 +29,7 @@ class Outcome:
 
 
 async def found_children(
-    world: World, key: ServiceKey, wanted: Sequence[Manifest]
+    world: World, key: ServiceKey, wanted: Sequence[Manifest], memory: Memory
 ) -> tuple[list[Manifest], dict[Key, Failure]]:
     """Objects with our labels for this service, and every namesake of a wanted one; and those that could not be read.
 
@@ -39,17 +39,19 @@ async def found_children(
     known = list(world.live.children(key))
     there = {key_of(manifest) for manifest in known}
     unknown = [manifest for manifest in wanted if key_of(manifest) not in there]
-    answers = await asyncio.gather(*(_namesake(world, manifest) for manifest in unknown))
+    answers = await asyncio.gather(*(_namesake(world, manifest, memory) for manifest in unknown))
     failures = {key_of(m): a for m, a in zip(unknown, answers, strict=True) if isinstance(a, Failure)}
     return [*known, *(a for a in answers if a is not None and not isinstance(a, Failure))], failures
 
 
-async def _namesake(world: World, manifest: Manifest) -> Manifest | Failure | None:
+async def _namesake(world: World, manifest: Manifest, memory: Memory) -> Manifest | Failure | None:
     key = key_of(manifest)
+    if (standing := memory.reads.standing(key, "", world.clock())) is not None:
+        return standing
     try:
         return await world.cluster.fetch(kind_of(manifest), key.namespace, key.name)
     except ClusterError as error:
-        return Failure(kind=key.kind, name=key.name, reason=type(error).__name__, message=str(error))
+        return memory.reads.add(key, "", error, world.clock())
 
 
 def observed_of(

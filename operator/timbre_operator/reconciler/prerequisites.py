@@ -61,7 +61,7 @@ class Gathering:
         """Of one service; makes the passwords of its Redis where there are none."""
         inputs = Inputs(service=service, release=self._release, redis_passwords=_UNKNOWN, kinds=kinds)
         if service.managed_redis is None:
-            return await self._external(inputs)
+            return await self._external(inputs, memory)
         inputs = replace(inputs, volume_bytes=claimed_bytes(service, self._live))
         return await self._managed(inputs, memory)
 
@@ -69,13 +69,15 @@ class Gathering:
         service = inputs.service
         name = service.name + REDIS_SUFFIX
         key = Key("Secret", service.namespace, name)
+        known = self._live.find("Secret", service.namespace, name)
+        if known is None and (standing := memory.reads.standing(key, "", self._clock())) is not None:
+            return _without_passwords(inputs, standing)
         try:
-            secret = await self._password_secret(inputs)
+            secret = known or await self._password_secret(inputs)
         except NotLeading:
             raise
         except ClusterError as error:
-            failure = memory.other_refusals.add(key, "", error, self._clock())
-            return _without_passwords(inputs, failure)
+            return _without_passwords(inputs, memory.reads.add(key, "", error, self._clock()))
         if controller_uid(secret) != service.metadata.uid:
             return _without_passwords(
                 inputs
@@ -85,7 +87,6 @@ class Gathering:
             words = f"Secret {name} lacks a password; delete it, and it is made anew"
             failure = Failure(kind="Secret", name=name, reason="Damaged", message=words)
             return _without_passwords(inputs, failure)
-        memory.other_refusals.lift(key)
         return Prerequisites(
             inputs=replace(inputs, redis_passwords=passwords), secrets={name: secret.get("data") or {}}
         )
@@ -93,8 +94,6 @@ class Gathering:
     async def _password_secret(self, inputs: Inputs) -> Manifest:
         """As it is there; made where it is not.  The answer counts, not what was sent: another operator may be faster."""
         namespace, name = inputs.service.namespace, inputs.service.name + REDIS_SUFFIX
-        if (known := self._live.find("Secret", namespace, name)) is not None:
-            return known
         if (found := await self._cluster.fetch(SECRET, namespace, name)) is not None:
             return found
         fresh = RedisPasswords(
@@ -112,16 +111,20 @@ class Gathering:
         logger.info("passwords made", extra={"fields": {"namespace": namespace, "object": f"Secret/{name}"}})
         return made
 
-    async def _external(self, inputs: Inputs) -> Prerequisites:
+    async def _external(self, inputs: Inputs, memory: Memory) -> Prerequisites:
         """Read anew each time: they are not ours to watch, and a changed password has to reach the pods."""
         service = inputs.service
         contents: dict[str, Mapping[str, str]] = {}
         failures: list[Failure] = []
         for name in referenced_secrets(service):
+            key = Key("Secret", service.namespace, name)
+            if (standing := memory.reads.standing(key, "", self._clock())) is not None:
+                failures.append(standing)
+                continue
             try:
                 secret = await self._cluster.fetch(SECRET, service.namespace, name)
             except ClusterError as error:
-                failures.append(Failure(kind="Secret", name=name, reason=type(error).__name__, message=str(error)))
+                failures.append(memory.reads.add(key, "", error, self._clock()))
                 continue
             if secret is not None:
                 contents[name] = secret.get("data") or {}

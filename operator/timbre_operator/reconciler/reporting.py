@@ -78,6 +78,7 @@ async def report(
     now, key = world.clock(), key_of(manifest)
     due = due_seconds(there, wanted, written=memory.written, since_write=now - memory.reported)
     if due is None or due > 0:
+        memory.other_refusals.lift(key)  # it went through though its answer was lost, or is not wanted any more
         return due
     if memory.other_refusals.standing(key, "status", now) is not None:
         return memory.other_refusals.seconds_until_next(now)

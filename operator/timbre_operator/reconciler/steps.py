@@ -42,6 +42,7 @@ class Steps:
     async def carry_out(self, service: ServiceKey, actions: Sequence[Action], memory: Memory) -> list[Failure]:
         """In their order; what was refused, now or before and not tried again yet."""
         failures: list[Failure] = []
+        tried: set[Key] = set()
         stopped: set[Key] = set()
         autoscaler_stays = False
         for action in actions:
@@ -49,12 +50,13 @@ class Steps:
                 continue
             if autoscaler_stays and action.key.kind in _AFTER_AUTOSCALER and action.verb is not Verb.PRUNE:
                 continue
+            tried.add(action.key)
             failure = await self._try(service, action, memory)
             if failure is not None:
                 failures.append(failure)
                 stopped.add(action.key)
                 autoscaler_stays |= action.verb is Verb.PRUNE and action.key.kind in _AUTOSCALERS
-        self._lift_others(actions, memory)
+        memory.refusals.keep(tried)
         return failures
 
     async def _try(self, service: ServiceKey, action: Action, memory: Memory) -> Failure | None:
@@ -119,12 +121,6 @@ class Steps:
             memory.made.discard(action.key)  # it will be missing, and that is no drift
         else:
             memory.made.add(action.key)
-
-    def _lift_others(self, actions: Sequence[Action], memory: Memory) -> None:
-        planned = {action.key for action in actions}
-        for key in memory.refusals.refused():
-            if key not in planned:
-                memory.refusals.lift(key)
 
 
 def _made_once(manifest: Manifest) -> bool:

@@ -64,12 +64,6 @@ class WorkQueue(Generic[K]):
             heapq.heappush(self._heap, (due, self._entries, key))
             self._changed.set()
 
-    def forget(self, key: K) -> None:
-        """It is gone: no turn any more, and no memory of its failures."""
-        self._due.pop(key, None)
-        self._again.pop(key, None)
-        self._failures.forget(key)
-
     def depth(self) -> int:
         """Keys that are due and wait."""
         now = _now()

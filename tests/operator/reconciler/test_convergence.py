@@ -167,12 +167,33 @@ async def test_somebody_elses_object_is_not_taken_over_and_said() -> None:
     assert scene.condition("Degraded")["status"] == "False"
 
 
+async def test_a_name_that_was_lost_to_somebody_else_calls_for_no_turn() -> None:
+    scene = Scene(a_service())
+    scene.cluster.refuse_once("apply Service/narrator", Conflict("somebody was faster"))
+    await scene.turn()
+    scene.cluster.add({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "narrator", "namespace": "studio"}})
+    scene.wait(60)
+    again = await scene.turn()
+    assert scene.condition("Degraded")["reason"] == "NameTaken"
+    assert again is None or again > 1
+
+
 async def test_a_name_that_cannot_be_looked_up_is_not_written() -> None:
     scene = Scene(a_service())
     scene.cluster.refuse("fetch Service/narrator", Unavailable("away"))
-    await scene.turn()
+    again = await scene.turn()
     assert not scene.has("Service")
     assert scene.has("Deployment")
+    assert again is not None
+    assert again < 1
+    for _ in range(10):
+        await scene.turn()
+    assert scene.cluster.calls["fetch Service/narrator"] == 1
+
+    scene.cluster.allow("fetch Service/narrator")
+    scene.wait(1)
+    await scene.turn()
+    assert scene.has("Service")
 
 
 async def test_one_of_our_own_that_lost_its_labels_gets_them_back() -> None:

@@ -71,6 +71,24 @@ async def test_without_passwords_what_needs_them_waits_and_the_rest_is_made() ->
     assert scene.has("StatefulSet", REDIS)
 
 
+async def test_passwords_that_are_refused_are_not_asked_for_by_every_event() -> None:
+    scene = Scene(a_service())
+    scene.cluster.refuse(f"create Secret/{REDIS}", Forbidden("exceeded quota: secrets"))
+    for _ in range(10):
+        await scene.turn()
+    assert scene.cluster.calls[f"create Secret/{REDIS}"] == 1
+
+
+async def test_passwords_that_are_wanted_no_more_call_for_no_turn() -> None:
+    scene = Scene(a_service())
+    scene.cluster.refuse(f"create Secret/{REDIS}", Forbidden("exceeded quota: secrets"))
+    await scene.turn()
+    scene.write(a_service().on_external_redis())
+    scene.wait(60)
+    again = await scene.turn()
+    assert again is None or again > 1
+
+
 async def test_passwords_that_cannot_be_read_leave_the_redis_as_it_is() -> None:
     """Made anew they would lock everybody out of a Redis that runs."""
     scene = await a_scene()
@@ -126,8 +144,10 @@ async def test_a_secret_that_could_not_be_read_rolls_nothing() -> None:
     await scene.settled()
     before = scene.get("Deployment")
     scene.cluster.refuse("fetch Secret/shared", Unavailable("away"))
-    await scene.turn()
+    again = await scene.turn()
     assert scene.get("Deployment") == before
+    assert again is not None
+    assert again < 1
 
 
 async def test_the_operator_looks_at_redis_with_a_password_of_its_own() -> None:

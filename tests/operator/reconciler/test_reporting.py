@@ -107,6 +107,25 @@ async def test_a_status_that_is_refused_is_tried_again_later_and_the_children_ar
     assert "status" in scene.get("VoiceService")
 
 
+async def test_a_status_whose_answer_was_lost_calls_for_no_turn() -> None:
+    scene = Scene(a_service())
+    apply = scene.cluster.apply
+
+    async def answer_is_lost(manifest: Any, *, manager: str, subresource: str = "") -> Any:
+        stored = await apply(manifest, manager=manager, subresource=subresource)
+        if subresource == "status":
+            raise Unavailable("no answer")
+        return stored
+
+    scene.cluster.apply = answer_is_lost  # type: ignore[method-assign]
+    await scene.turn()
+    scene.cluster.apply = apply  # type: ignore[method-assign]
+    for _ in range(3):
+        scene.wait(60)
+        again = await scene.turn()
+    assert again is None or again > 1
+
+
 async def test_a_service_that_was_made_anew_gets_no_status_that_was_meant_for_the_old_one() -> None:
     scene = await a_scene()
     scene.cluster.told = lambda _type, _manifest: None  # the watch is late

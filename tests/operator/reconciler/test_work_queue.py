@@ -154,16 +154,6 @@ async def test_a_turn_that_hangs_is_ended_and_tried_again() -> None:
 
 
 @in_virtual_time
-async def test_a_key_that_is_gone_has_no_turn_and_no_memory() -> None:
-    turns = Turns()
-    queue = WorkQueue(turns)
-    queue.add("a", 5)
-    queue.forget("a")
-    await _worked(queue, 10)
-    assert turns.began == []
-
-
-@in_virtual_time
 async def test_stopping_lets_a_running_turn_end_and_begins_no_other_one() -> None:
     turns = Turns(seconds=3)
     queue = WorkQueue(turns, workers=1)
