@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
+from contextvars import Context
 from typing import Final, Protocol
 
 from timbre_server.domain.voice import Features, feature_bytes
@@ -151,7 +152,8 @@ class SharedTier:
         self._publish(self._shared_once(held, digest, key, wanted), key)
 
     def _publish(self, publishing: Coroutine[None, None, None], key: str) -> None:
-        task = asyncio.create_task(publishing, name=f"publish-{key[:8]}")
+        # In a context of its own: whichever request set it off, it works for no request and spends no one's budget.
+        task = asyncio.create_task(publishing, name=f"publish-{key[:8]}", context=Context())
         self._handing_over.add(task)
         task.add_done_callback(self._handing_over.discard)
 

@@ -52,6 +52,16 @@ async def test_it_is_extracted_once_for_the_fleet(fleet: Fleet, device_entries: 
     assert one.host.held_bytes == 0
 
 
+async def test_it_is_shared_though_the_request_has_no_time_left_for_redis(fleet: Fleet) -> None:
+    pod = fleet.pod()
+    await pod.ask("a", one_off=True)
+    with fleet.link.request_budget() as budget:
+        budget.spend_all()
+        assert await pod.ask("a") == "host"
+    await pod.cache.close()
+    assert await fleet.blobs("a") == 1
+
+
 async def test_an_erasure_goes_before_the_sharing(fleet: Fleet) -> None:
     pod = fleet.pod()
     await pod.ask("a", one_off=True)
