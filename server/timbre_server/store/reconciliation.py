@@ -99,30 +99,35 @@ class Reconciliation:
         """Drops everything held that the registry has another version of.  Raises: StoreUnavailable."""
         self._holdings.distrust_flights()
         names = self._holdings.names()
+        asked = [self._holdings.look(name) for name in names]
         seen = await self._store.versions(names)
         if self._epoch is None:
             with contextlib.suppress(RegistryFull):  # nothing to lose yet, and whoever stores a voice begins it
                 self._epoch = seen.epoch or await self._store.begin_epoch()
         else:
             self._meet(seen.epoch)
-        for name, known in zip(names, seen.of, strict=True):
-            self._judge(name, known)
+        for name, held, known in zip(names, asked, seen.of, strict=True):
+            self._judge(name, held, known)
 
     async def check(self, name: VoiceName) -> Verdict | None:
-        """Compares one voice, in a round trip shared with others; None = it is not held.  Raises: StoreUnavailable."""
+        """Compares one voice, in a round trip shared with others; None = what was held is not any more.
+
+        Raises: StoreUnavailable.
+        """
+        asked = self._holdings.look(name)
         epoch, known = await self._rounds.ask(name)
         if self._epoch is not None:
             self._meet(epoch)
-        return self._judge(name, known)
+        return self._judge(name, asked, known)
 
     async def _versions(self, names: Sequence[VoiceName]) -> Sequence[tuple[str | None, Version]]:
         seen = await self._store.versions(names)
         return [(seen.epoch, known) for known in seen.of]
 
-    def _judge(self, name: VoiceName, known: Version) -> Verdict | None:
+    def _judge(self, name: VoiceName, asked: VoiceRecord | None, known: Version) -> Verdict | None:
         held = self._holdings.look(name)
-        if held is None:
-            return None
+        if held is None or asked is None or version_of(held) != version_of(asked):
+            return None  # it changed while the question was on its way: the answer may be older than what is held
         found = verdict(held, known, emptied=self._emptied)
         if found is Verdict.CURRENT:
             self._holdings.confirm(name)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, elsewhere, running
+from tests.server.store.registries import linked, unhurried
+from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import VoiceNotFound
-from timbre_server.store.reconciliation import Verdict, verdict
-from timbre_server.store.redis_voices import GONE, Version, VoiceVersion
+from timbre_server.ports import VoiceChange, VoiceName
+from timbre_server.store.holdings import Holdings
+from timbre_server.store.reconciliation import Reconciliation, Verdict, verdict
+from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Version, Versions, VoiceVersion
 
 HELD = replace(a_voice(digest="held"), generation=5)
 
@@ -31,6 +36,44 @@ def test_freshness_is_equality_unless_redis_was_emptied(
 ) -> None:
     assert verdict(HELD, known, emptied=False) is while_followed
     assert verdict(HELD, known, emptied=True) is after_it_was_emptied
+
+
+class LateAnswers(RedisVoiceStore):
+    """A registry whose answers arrive after something else has happened."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def versions(self, names: Sequence[VoiceName]) -> Versions:
+        seen = await super().versions(names)
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return seen
+
+
+@pytest.mark.parametrize("question", ["all that is held", "one voice"])
+async def test_an_answer_older_than_what_is_held_buries_nothing(
+    redis_server: RedisServer, scope: str, question: str
+) -> None:
+    told: list[VoiceChange] = []
+    async with linked(unhurried(redis_server)) as link:
+        store, holdings = LateAnswers(link, ServiceKeys(scope)), Holdings(max_recording_bytes=0)
+        reconciliation = Reconciliation(store, holdings, tell=told.append)
+
+        async def enrol() -> None:
+            with holdings.flight(ADA) as flight:
+                holdings.drop_unless(ADA, GONE)
+                holdings.keep(flight, await store.add_voice(a_voice(), b"flac"))
+
+        await enrol()
+        await reconciliation.compare()
+        await store.delete_voice(*ADA)
+        store.meanwhile = enrol  # declared voices keep their id
+        if question == "one voice":
+            assert await reconciliation.check(ADA) is None
+        else:
+            await reconciliation.compare()
+        assert told == []
+        assert holdings.look(ADA) == replace(a_voice(), generation=2)
 
 
 async def test_a_sweep_finds_what_the_log_never_told(redis_server: RedisServer, scope: str) -> None:
