@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 from timbre_server.domain.voice import ConsentRecord, VoiceRecord
 from timbre_server.errors import StoreUnavailable, VoiceNotFound
@@ -19,6 +19,8 @@ from timbre_server.store.log_format import LogEntry
 from timbre_server.store.reconciliation import Reconciliation, Verdict
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, VoiceVersion
 from timbre_server.store.rounds import Rounds
+
+T = TypeVar("T")
 
 _WANTED: Final = 1_024
 """Recordings that wait to be fetched; a voice that finds no place asks again at its next use."""
@@ -82,9 +84,7 @@ class FollowedVoiceStore:
         """The held record if the registry has the same, else the registry's."""
         asked_at = self._clock()
         try:
-            found = await self._reconciliation.check(name)
-            if self._clock() - asked_at >= HEALTHY_SECONDS:  # this process slept over the answer, which is old by now
-                found = await self._reconciliation.check(name)
+            found = await self._awake(lambda: self._reconciliation.check(name))
         except StoreUnavailable:
             if asked_at - max(self._answered_at, self._follower.known_up_to) >= self._freshness.max_offline_seconds:
                 raise
@@ -98,7 +98,7 @@ class FollowedVoiceStore:
     async def _fetched(self, name: VoiceName) -> VoiceRecord:
         with self._holdings.flight(name) as flight:
             asked_at = self._clock()
-            record = await self._records.ask(name)
+            record = await self._awake(lambda: self._records.ask(name))
             if record is None:
                 if self._reconciliation.degraded:
                     raise StoreUnavailable(_REFILLING)  # another pod may hold it
@@ -106,6 +106,12 @@ class FollowedVoiceStore:
             self._answered_at = asked_at
             self._holdings.keep(flight, record)
         return record
+
+    async def _awake(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer, asked for once more where this process slept over it: then it may be as old as the sleep was long."""
+        asked_at = self._clock()
+        answer = await ask()
+        return answer if self._clock() - asked_at < HEALTHY_SECONDS else await ask()
 
     async def voices_named(self, names: Sequence[VoiceName]) -> Sequence[VoiceRecord | None]:
         with contextlib.ExitStack() as stack:

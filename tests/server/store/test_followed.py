@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, elsewhere, running
 from tests.server.store.registries import a_consent
+from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import ConsentNotFound, InvalidValue, StoreUnavailable, VoiceNotFound
+from timbre_server.ports import VoiceName
+from timbre_server.settings import FreshnessSettings
+from timbre_server.store.followed import FollowedVoiceStore
+from timbre_server.store.holdings import Holdings
+from timbre_server.store.reconciliation import Reconciliation
+from timbre_server.store.redis_voices import RedisVoiceStore, Versions
 
 
 async def test_an_unknown_voice_is_not_found(redis_server: RedisServer, scope: str) -> None:
@@ -65,6 +73,53 @@ async def test_of_racing_writers_all_pods_end_with_what_the_registry_has(redis_s
             known = time.monotonic()
             await pod.until(lambda pod=pod, known=known: pod.follower.known_up_to > known)
             assert await pod.store.voice(*ADA) == truth
+
+
+class SleptOver(RedisVoiceStore):
+    """A registry whose first answer is read long after it came, when another pod has replaced the voice."""
+
+    now = 100.0
+    slept = False
+
+    async def _sleep(self) -> None:
+        if not self.slept:
+            self.slept = True
+            self.now += 5.0
+            await self.replace_voice(a_voice(digest="second"), b"new")
+
+    async def voices_named(self, names: Sequence[VoiceName]) -> Sequence[VoiceRecord | None]:
+        answer = await super().voices_named(names)
+        await self._sleep()
+        return answer
+
+    async def versions(self, names: Sequence[VoiceName]) -> Versions:
+        answer = await super().versions(names)
+        await self._sleep()
+        return answer
+
+
+@pytest.mark.parametrize("held_before", [False, True])
+async def test_an_answer_that_was_slept_over_is_asked_for_again(
+    redis_server: RedisServer, scope: str, *, held_before: bool
+) -> None:
+    pod = Pod(redis_server, scope)
+    registry, holdings = SleptOver(pod.link, pod.keys), Holdings(max_recording_bytes=0)
+    store = FollowedVoiceStore(
+        registry,
+        holdings,
+        pod.follower,  # not started, so not healthy: each use asks
+        Reconciliation(registry, holdings, tell=lambda _: None),
+        pod.registry.checker,
+        freshness=FreshnessSettings(),
+        clock=lambda: registry.now,
+        unchecked_use=pod.metrics.unchecked_use,
+    )
+    await registry.add_voice(a_voice(), b"old")
+    if held_before:
+        with holdings.flight(ADA) as flight:
+            holdings.keep(flight, a_voice())
+    assert (await store.voice(*ADA)).digest == "second"
+    await pod.link.close()
 
 
 async def test_records_named_in_a_row_are_held(own_redis: RedisServer) -> None:
