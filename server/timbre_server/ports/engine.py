@@ -15,7 +15,7 @@ class TensorSpec(NamedTuple):
     """Type and shape of one named array of a voice's features."""
 
     dtype: str
-    """numpy's name of the type, as ``float32``."""
+    """numpy's name of the type, as ``float32``; or ``bfloat16``, handed over as bit patterns in ``uint16``."""
     dims: tuple[int | None, ...]
     """Sizes; ``None`` where the size follows the length of the reference."""
 

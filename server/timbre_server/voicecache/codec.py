@@ -42,6 +42,9 @@ _WORDS: Final = {
 
 _DTYPES: Final = {word: np.dtype(name).newbyteorder("<") for name, word in _WORDS.items()}
 
+_BITS: Final = {"bfloat16": "uint16"}
+"""Types that numpy lacks -> in which the engine hands over their bit patterns."""
+
 _HALF: Final = "F16"
 
 _HALF_MAX: Final = float(np.finfo(np.float16).max)
@@ -188,7 +191,7 @@ def _place(entry: object, spec: TensorSpec) -> _Place:
         case _:
             raise CorruptFeatures("an array without type, shape and place")
     widened = word == _HALF and spec.dtype == "float32"
-    if word != _WORDS.get(spec.dtype) and not widened:
+    if word != _WORDS.get(_BITS.get(spec.dtype, spec.dtype)) and not widened:
         raise CorruptFeatures("an array of another type")
     if len(shape) != len(spec.dims) or not all(map(_fits, shape, spec.dims)):
         raise CorruptFeatures("an array of another shape")

@@ -83,6 +83,12 @@ def test_features_come_back_as_they_were() -> None:
     assert_equal(decode(encode(features, key=KEY), key=KEY, spec=SPEC), features)
 
 
+def test_bit_patterns_of_a_type_that_numpy_lacks_come_back() -> None:
+    features = {"latents": np.arange(12, dtype=np.uint16).reshape(3, 4)}
+    spec = {"latents": TensorSpec("bfloat16", (None, 4))}
+    assert_equal(decode(encode(features, key=KEY), key=KEY, spec=spec), features)
+
+
 def test_decoding_makes_read_only_views_on_the_bytes_as_they_came() -> None:
     blob = encode(some_features(), key=KEY)
     whole = np.frombuffer(blob, np.uint8)
