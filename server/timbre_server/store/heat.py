@@ -90,7 +90,8 @@ class RedisHeat:
 
     def _count_on(self, uses: Counter[VoiceName], cooled: set[VoiceName]) -> None:
         for name, count in uses.items():
-            if name in self._uses or len(self._uses) < MAX_VOICES:
+            was_deleted = name in self._cooled and name not in cooled  # while they were on their way
+            if not was_deleted and (name in self._uses or len(self._uses) < MAX_VOICES):
                 self._uses[name] += count
         self._cooled |= cooled
 

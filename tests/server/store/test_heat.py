@@ -142,6 +142,24 @@ async def test_counts_survive_that_redis_is_away(redis_server: RedisServer, keys
     server.close()
 
 
+async def test_who_is_deleted_while_its_uses_are_on_their_way_in_vain_is_forgotten(keys: ServiceKeys) -> None:
+    server = RedisServer()
+    async with linked(unhurried(server)) as link:
+        heat = a_heat(link, keys)
+        heat.used(ANNA)
+        heat.used(BERT)
+        server.kill()
+        flushing = asyncio.create_task(heat.flush())
+        await asyncio.sleep(0)
+        heat.cooled(ANNA)
+        with pytest.raises(StoreUnavailable):
+            await flushing
+        server.start()
+        await heat.flush()
+        assert await heat.hottest(10) == [BERT]
+    server.close()
+
+
 async def test_it_flushes_by_itself_and_once_more_at_the_end(
     link: RedisLink, keys: ServiceKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
