@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,11 @@ def test_another_lease_and_another_account_have_their_rights(helm: Helm) -> None
     assert "--lease-name=voices" in _arguments(manifests)
 
 
+def test_somebody_else_s_roles_are_all_of_them(helm: Helm) -> None:
+    """Not even the one beside the API server's own is made then; ``timbre-operator rbac`` prints it with the others."""
+    assert _roles(helm.template(*chosen(rbac__create="false"))) == {}
+
+
 def test_users_roles_never_hold_the_operator_s_rights(helm: Helm) -> None:
     for role in helm.template():
         if any(
@@ -137,8 +144,27 @@ def test_users_roles_never_hold_the_operator_s_rights(helm: Helm) -> None:
 
 
 def test_alerts_reach_prometheus_unchanged(helm: Helm) -> None:
-    rule = only(helm.template(*chosen(monitoring__prometheusRule="Enabled")), "PrometheusRule")
+    rule = only(
+        helm.template(*chosen(monitoring__prometheusRule="Enabled", monitoring__podMonitor="Enabled")), "PrometheusRule"
+    )
     assert rule["spec"]["groups"] == release_groups()
+
+
+@pytest.mark.parametrize(
+    ("values", "alert"),
+    [
+        (
+            {"monitoring__podMonitor": "Disabled"},
+            "TimbreOperatorDown",
+        ),  # nobody scrapes it: its series are always absent
+        ({"metricsApi__enabled": "false"}, "TimbreMetricsApiUnavailable"),  # of somebody else's API, if there is one
+    ],
+)
+def test_nobody_is_called_about_what_this_release_does_not_do(values: dict[str, str], alert: str, helm: Helm) -> None:
+    all_on = {"monitoring__podMonitor": "Enabled", "monitoring__prometheusRule": "Enabled"}
+    rule = only(helm.template(*chosen(**all_on | values)), "PrometheusRule")
+    left = [rule["alert"] for group in rule["spec"]["groups"] for rule in group["rules"]]
+    assert left == [rule["alert"] for group in release_groups() for rule in group["rules"] if rule["alert"] != alert]
 
 
 @pytest.mark.parametrize("kind", ["PodMonitor", "PrometheusRule"])
@@ -150,11 +176,49 @@ def test_auto_asks_the_cluster_for_the_kind(kind: str, helm: Helm) -> None:
 
 @pytest.mark.parametrize(
     ("release", "name"),
-    [("timbre", "timbre-operator"), ("voices", "voices-timbre-operator"), ("x" * 53, f"{'x' * 47}-timbre-operator")],
+    [
+        ("timbre", "timbre-operator"),
+        ("voices", "voices-timbre-operator"),
+        ("voices.studio", "voices-studio-timbre-operator"),
+        ("x" * 53, f"{'x' * 47}-timbre-operator"),
+        (f"timbre-{'x' * 46}", f"timbre-{'x' * 46}-operator"),
+    ],
 )
 def test_names_tell_releases_apart_and_fit(release: str, name: str, helm: Helm) -> None:
-    assert only(helm.template(release=release), "Deployment")["metadata"]["name"] == name
-    assert len(name) <= 63
+    manifests = helm.template(release=release)
+    assert {only(manifests, kind)["metadata"]["name"] for kind in ("Deployment", "Service")} == {name}
+    assert re.fullmatch(r"[a-z][a-z0-9-]{0,62}", name)  # a Service is stricter than others
+
+
+_OBJECTS_OF_TEXTS = {"labels", "annotations", "matchLabels", "selector"}
+_NAMES = {"name", "namespace", "serviceAccountName", "secretName", "replacement"}
+
+
+def _texts(value: Any, inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Every name, namespace, label and annotation."""
+    for key, part in value.items() if isinstance(value, dict) else ():
+        if key in _NAMES or (inside in _OBJECTS_OF_TEXTS and not isinstance(part, dict)):
+            yield key, part
+        yield from _texts(part, key)
+    for part in value if isinstance(value, list) else ():
+        yield from _texts(part)
+
+
+@pytest.mark.parametrize(("release", "namespace"), [("on", "123"), ("123", "no")])
+def test_names_that_yaml_would_take_for_something_else_stay_names(release: str, namespace: str, helm: Helm) -> None:
+    values = chosen(
+        fullnameOverride="yes",
+        serviceAccount__name="off",
+        monitoring__podMonitor="Enabled",
+        monitoring__prometheusRule="Enabled",
+        networkPolicy__enabled="true",
+        scope="Namespaced",
+    )
+    values = [*values, "--set-string", "priorityClassName=true", "--set-json", 'namespaces=["null","2e3"]']
+    manifests = helm.template(*values, "--set=crds.install=false", "--namespace", namespace, release=release)
+    texts = [text for manifest in manifests for text in _texts(manifest)]
+    assert len(texts) > 100
+    assert [text for text in texts if not isinstance(text[1], str)] == []
 
 
 def test_a_package_becomes_the_same_as_the_folder(helm: Helm, tmp_path: Path) -> None:

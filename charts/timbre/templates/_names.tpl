@@ -1,18 +1,19 @@
-{{/* Name of the operator's objects. */}}
+{{/* Name of the operator's objects: at most 63 characters and no dot, for a Service has it. A release's name has at most 53. */}}
 {{- define "timbre.fullname" -}}
+{{- $release := .Release.Name | replace "." "-" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- printf "%s-operator" (.Release.Name | trunc 54 | trimSuffix "-") -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name $release -}}
+{{- printf "%s-operator" $release -}}
 {{- else -}}
-{{- printf "%s-timbre-operator" (.Release.Name | trunc 47 | trimSuffix "-") -}}
+{{- printf "%s-timbre-operator" ($release | trunc 47 | trimSuffix "-") -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Labels that select the operator's pods. Not the name "timbre": services have that one, and one may be called as the release. */}}
 {{- define "timbre.selector" -}}
 app.kubernetes.io/name: timbre-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of every object. */}}

@@ -3,8 +3,29 @@
 {{- if and (eq .Values.scope "Cluster") .Values.namespaces -}}
 {{- fail "namespaces is written and scope is Cluster, which looks after all of them: write scope=Namespaced, or remove namespaces." -}}
 {{- end -}}
+{{- $fullname := include "timbre.fullname" . -}}
+{{- if regexMatch "^[0-9]" $fullname -}}
+{{- fail (printf "%s begins with a digit, which the name of a Service may not: write fullnameOverride." $fullname) -}}
+{{- end -}}
+{{- $written := include "timbre.labels" . | fromYaml -}}
+{{- range $value, $labels := dict "podLabels" .Values.podLabels "monitoring.labels" .Values.monitoring.labels "dashboards.labels" .Values.dashboards.labels -}}
+{{- range $label, $_ := $labels -}}
+{{- if hasKey $written $label -}}
+{{- fail (printf "%s has %s, which the chart writes itself: remove it." $value $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $certificate := .Values.metricsApi.certificate -}}
 {{- if .Values.metricsApi.enabled -}}
+{{- if and (ne $certificate.source "Secret") (or $certificate.secretName $certificate.caBundle) -}}
+{{- fail "metricsApi.certificate.secretName and caBundle count with source=Secret alone: write that, or remove them." -}}
+{{- end -}}
+{{- if and (ne $certificate.source "CertManager") $certificate.issuerRef -}}
+{{- fail "metricsApi.certificate.issuerRef counts with source=CertManager alone: write that, or remove it." -}}
+{{- end -}}
+{{- if and $certificate.issuerRef (not $certificate.issuerRef.name) -}}
+{{- fail "metricsApi.certificate.issuerRef has no name: write that of your Issuer or ClusterIssuer, or remove it for a self-signed certificate." -}}
+{{- end -}}
 {{- if and (eq $certificate.source "Secret") (not (and $certificate.secretName $certificate.caBundle)) -}}
 {{- fail "metricsApi.certificate.source is Secret: write metricsApi.certificate.secretName and metricsApi.certificate.caBundle too." -}}
 {{- end -}}
