@@ -245,10 +245,13 @@ CASES: Final = (
         fires=(6, 29),
     ),
     Case(
-        "TimbreServiceNotReady",  # its reason changes on the way: it has not been one of them for long
+        "TimbreServiceNotReady",  # its reason changes again and again: it has not been ready for as long
         {
             _of("timbre_operator_service_condition", ABOUT, type="Ready", status="False", reason="PodUnschedulable"): (
-                "1+0x30 _x60"
+                "1+0x5 _x10 1+0x14 _x60"
+            ),
+            _of("timbre_operator_service_condition", ABOUT, type="Ready", status="Unknown", reason="Crashed"): (
+                "_x6 1+0x9 _x75"
             ),
             _of("timbre_operator_service_condition", ABOUT, type="Ready", status="True", reason="Ready"): "_x31 1+0x60",
             _of(

@@ -64,29 +64,33 @@ def test_prometheus_reads_every_rule(rules: Path) -> None:
     assert _promtool("check", "rules", str(rules)) == ""
 
 
+def _reading(alert: str, minute: int, summary: str, description: str) -> dict[str, Any]:
+    """The first case of the alert, and what it says by then of ``studio/narrator``."""
+    case = next(case for case in CASES if case.alert == alert)
+    rule = all_alerts()[alert]
+    labels = {"severity": rule["labels"]["severity"], "namespace": "studio", "voiceservice": "narrator"}
+    annotations = {
+        "summary": summary, "description": description, "runbook_url": rule["annotations"]["runbook_url"]
+    }  # fmt: skip
+    expected = {"exp_labels": labels, "exp_annotations": annotations}
+    called = {"alertname": alert, "eval_time": f"{minute}m", "exp_alerts": [expected]}
+    return _to_promtool(case) | {"alert_rule_test": [called]}
+
+
 def test_who_is_called_reads_whom_it_is_about_and_how_bad_it_is(rules: Path) -> None:
     """Sums lose the labels of what they sum up, and a percentage is not a ratio."""
-    case = next(case for case in CASES if case.alert == "TimbreErrorsHigh")
-    alert = all_alerts()[case.alert]
-    played = _to_promtool(case) | {
-        "alert_rule_test": [
-            {
-                "alertname": case.alert,
-                "eval_time": "20m",
-                "exp_alerts": [
-                    {
-                        "exp_labels": {"severity": "critical", "namespace": "studio", "voiceservice": "narrator"},
-                        "exp_annotations": {
-                            "summary": "studio/narrator fails to answer",
-                            "description": "10% of the requests end with a 5xx. The pods' logs name each cause by its code.",
-                            "runbook_url": alert["annotations"]["runbook_url"],
-                        },
-                    }
-                ],
-            }
-        ]
-    }
-    assert _play(rules, [played]) == ""
+    description = "10% of the requests end with a 5xx. The pods' logs name each cause by its code."
+    assert _play(rules, [_reading("TimbreErrorsHigh", 20, "studio/narrator fails to answer", description)]) == ""
+
+
+def test_who_is_called_about_a_service_reads_the_reason_of_that_moment(rules: Path) -> None:
+    description = "kubectl describe voiceservice narrator -n studio names the pod and the next thing to do."
+    reasons = {15: "Crashed", 20: "PodUnschedulable"}
+    played = [
+        _reading("TimbreServiceNotReady", minute, f"studio/narrator is not ready: {reason}", description)
+        for minute, reason in reasons.items()
+    ]
+    assert _play(rules, played) == ""
 
 
 def test_a_service_that_is_idle_calls_nobody(rules: Path) -> None:
