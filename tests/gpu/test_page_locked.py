@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.gpu.played_cuda import PlayedTorch
+from tests.gpu.played_cuda import PlayedEvent, PlayedTorch
 from timbre_server.domain.voice import Features
 from timbre_server.voicecache.device_storage import DeviceStorage
 from timbre_server.voicecache.slabs import SLAB_BYTES
@@ -41,8 +41,13 @@ def on_the_host(memory: CudaMemory, capacity_bytes: int = 4 * SLAB_BYTES) -> Hos
     """Its first slab is locked when this returns, if it ever is."""
     storage = HostStorage(capacity_bytes, memory.host)
     storage.store({"first": np.zeros(1)})
-    memory._page_lock.submit(lambda: None).result()
+    wait_for_page_locks(memory)
     return storage
+
+
+def wait_for_page_locks(memory: CudaMemory) -> None:
+    """Returns when all that was to be locked until now is, if it ever is."""
+    memory._page_lock.submit(lambda: None).result()
 
 
 @pytest.fixture
@@ -79,7 +84,8 @@ def test_where_pages_cannot_be_locked_voices_arrive_all_the_same(played: PlayedT
 def test_what_the_host_drops_is_read_to_its_end_before_it_is_anothers(played: PlayedTorch) -> None:
     memory = CudaMemory(played, "cpu")
     host, held = on_the_host(memory, 0), on_the_device(memory)
-    source = host.store(voice(1, LANDING_BYTES // 2))
+    source = host.store(voice(1, LANDING_BYTES // 2))  # in a slab of its own
+    wait_for_page_locks(memory)
     stored: Mapping[str, Any] = held.store(source)
     host.free(source)
     del source
@@ -89,12 +95,34 @@ def test_what_the_host_drops_is_read_to_its_end_before_it_is_anothers(played: Pl
     assert host.room(LANDING_BYTES // 2) is not None
 
 
+def test_a_slab_that_is_lent_while_an_upload_begins_is_waited_for_too(
+    played: PlayedTorch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = CudaMemory(played, "cpu")
+    uploads = played.cuda.uploads
+    assert uploads is not None
+    awaited: list[PlayedEvent] = []
+
+    def lending(event: PlayedEvent) -> None:
+        if not awaited:
+            memory.allocate(SLAB_BYTES)  # by another thread
+        awaited.append(event)
+
+    held = on_the_device(memory)
+    monkeypatch.setattr(uploads, "wait_event", lending)
+    held.store(voice(1))
+    lent = memory._lent
+    held.store(voice(2))
+    assert awaited[-1] is lent
+    assert awaited[0] is not lent
+
+
 def test_what_is_given_back_the_runtime_does_not_know_any_more(played: PlayedTorch) -> None:
     memory = CudaMemory(played, "cpu")
     host = on_the_host(memory)
     assert sum(played.cuda.runtime.registered.values()) == SLAB_BYTES
     host.resize(-LANDING_BYTES)
-    memory._page_lock.submit(lambda: None).result()
+    wait_for_page_locks(memory)
     assert played.cuda.runtime.registered == {}
 
 

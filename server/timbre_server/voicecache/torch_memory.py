@@ -158,11 +158,8 @@ class CudaMemory(TorchMemory):
         return str(self._torch.cuda.get_device_properties(self._device).uuid)
 
     def _wait_for_lent(self) -> None:
-        lent = self._lent
-        if lent is not None:
-            self._stream.wait_event(lent)
-            if lent.query():
-                self._lent = None
+        if self._lent is not None:
+            self._stream.wait_event(self._lent)  # never forgotten: another thread may lend the next one meanwhile
 
     def _copied(self, buffer: Any, offset: int, sources: Sequence[tuple[int, Array]]) -> Any:
         """The end of copies from page-locked memory."""
