@@ -151,7 +151,8 @@ class Follower:
                 _log.warning("the log of changes has a gap behind %s", self._seen)
             self._seen = start.position
             await self._compare()
-            self._health.whole()
+            if not self._suspicion:
+                self._health.whole()
             block: int | None = None  # the first reads take what is there: soon healthy
             while not self._suspicion:
                 block = _BLOCK_MILLISECONDS if await self._read(client, block) else None

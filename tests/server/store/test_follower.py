@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
 
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, Pod, a_voice, by_hand, cut_followers, elsewhere, running
 from timbre_server.ports import VoiceChange
+from timbre_server.store import follower as follower_module
 from timbre_server.store.follower import Follower
 from timbre_server.store.heartbeat import Heart
 from timbre_server.store.redis_voices import RedisVoiceStore
@@ -96,6 +100,31 @@ async def test_a_suspicion_is_answered_by_comparing_again(redis_server: RedisSer
         while not follower.healthy:
             await follower.turn()
     assert compared == 2
+
+
+async def test_what_was_compared_amid_a_suspicion_is_not_trusted_for_a_moment(
+    redis_server: RedisServer, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted: list[bool] = []
+    suspicious = False
+
+    async def compare() -> None:
+        if suspicious:
+            follower.suspect("it went on while everything was compared")
+
+    async def closing(connection: Coroutine[Any, Any, None]) -> None:
+        trusted.append(follower.healthy)
+        await connection
+
+    monkeypatch.setattr(follower_module, "finish", closing)
+    async with following(Pod(redis_server, scope), compare) as follower:
+        while not follower.healthy:
+            await follower.turn()
+        suspicious = True
+        follower.suspect("the test says so")
+        while len(trusted) < 3:
+            await follower.turn()
+    assert not any(trusted)
 
 
 async def test_a_reading_connection_that_leads_elsewhere_is_noticed(
