@@ -19,19 +19,20 @@ def hit_rate() -> str:
 
 def results_panels() -> Sequence[AnyPanel]:
     lookups = metrics.RESULT_CACHE_LOOKUPS
-    saved = SERVICE.rate(lookups, 'outcome=~"hit|coalesced"')
+    saved = SERVICE.rate(lookups, 'outcome=~"hit|similar|coalesced"')
     made = SERVICE.rate(lookups, 'outcome="miss"')
     return (
         graph(
             "Speech by where it came from",
-            "Requests per second: said before (hit), made for another one at the same time (coalesced), made now (miss).",
+            "Requests per second: said before (hit, or similar for a text with the same words), made for another one at"
+            " the same time (coalesced), made now (miss).",
             Query(SERVICE.rate(lookups, by="outcome"), "{{outcome}}"),
             unit="reqps",
             stacked=True,
         ),
         graph(
             "Share of speech that the engine was spared",
-            "Hits and coalesced, of all that could have been. With 60 % of repeats the engine has 40 % of the work.",
+            "Hits, similar and coalesced, of all that could have been. With 60 % of repeats the engine has 40 % of the work.",
             Query(f"({saved} or vector(0)) / (({saved} or vector(0)) + ({made} or vector(0)))", "spared"),
             unit="percentunit",
             most=1,

@@ -156,8 +156,9 @@ REDIS_BREAKER_OPEN: Final = MetricSpec(
 RESULT_CACHE_LOOKUPS: Final = MetricSpec(
     "timbre_result_cache_lookups_total",
     MetricKind.COUNTER,
-    "Answered speech requests by where their speech came from: said before (hit), made for this request (miss), made for"
-    " another one at the same time (coalesced), made and kept nowhere (bypass).",
+    "Answered speech requests by where their speech came from: said before (hit), said before of a text that says the same"
+    " words (similar), made for this request (miss), made for another one at the same time (coalesced), made and kept nowhere"
+    " (bypass).",
     ("outcome",),
 )
 RESULT_CACHE_BYTES: Final = MetricSpec(

@@ -204,6 +204,8 @@ class ResultCacheSettings(_Group):
     """Most bytes in this process' memory; 0 = keep none there.  A container's memory limit bounds it too."""
     speed_tolerance_percent: int = Field(default=0, ge=0, le=50)
     """By how much `speed` may differ for speech to count as equal, in percent; 0 = not at all.  Emotions never do."""
+    similar_text: bool = False
+    """Whether speech is heard for English texts too that say the same words, but are written otherwise (`X-Cache: similar`)."""
     storage: Literal["redis", "volume", "object"] = "redis"
     """Where pods share it: the Redis of the voices, a folder, or a bucket; without Redis, pods agree on nothing."""
     volume_path: Path | None = None

@@ -10,7 +10,7 @@ from typing import Final
 from timbre_server.app.registries import Registry
 from timbre_server.errors import ConfigurationError
 from timbre_server.ports import EngineDescriptor, ResultFiles, SharedResults
-from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory, SharedResultTier
+from timbre_server.resultcache import EnglishWords, ResultCache, ResultKeys, ResultMemory, SharedResultTier
 from timbre_server.resultcache.privacy import PrivateTexts
 from timbre_server.resultcache.sealing import Sealer
 from timbre_server.service.cold_start import ColdStart
@@ -88,6 +88,7 @@ def build_results(
         descriptor,
         speed_tolerance_percent=settings.speed_tolerance_percent,
         secret=b"" if sealer is None else sealer.naming_secret,
+        likeness=EnglishWords(descriptor.languages) if settings.similar_text else None,
     )
     cache = ResultCache(
         keys,

@@ -23,6 +23,7 @@ from timbre_server.ports.features import (
 )
 from timbre_server.ports.results import (
     CacheWish,
+    Likeness,
     Make,
     Making,
     Outcome,
@@ -71,6 +72,7 @@ __all__ = [
     "Granted",
     "Heat",
     "Held",
+    "Likeness",
     "LoadReference",
     "Make",
     "Making",

@@ -36,11 +36,21 @@ class Saying:
     """As the engine was found to agree to them, but ``speed`` for the whole of request, engine and stretch."""
 
 
+class Likeness(Protocol):
+    """Which texts say so much the same that the speech of one may be heard for another?"""
+
+    def __call__(self, text: str, language: str) -> str:
+        """What all texts have in common that are like this one, in the language that a request named; empty: it is like none."""
+        ...
+
+
 class Outcome(StrEnum):
     """Where speech came from; the words of ``X-Cache``."""
 
     HIT = "hit"
     MISS = "miss"
+    SIMILAR = "similar"
+    """Said before of a text that says the same, but is written otherwise."""
     COALESCED = "coalesced"
     """Made for somebody else who asked for it at the same time, here or on another pod."""
     BYPASS = "bypass"
@@ -157,7 +167,7 @@ class Results(Protocol):
         ...
 
     async def find(self, name: ResultName, wish: CacheWish) -> Take | None:
-        """What was said before, here or on another pod, whole."""
+        """What was said before, here or on another pod, whole: of this very text, else of one that is like it."""
         ...
 
     async def obtain(self, name: ResultName, make: Make, wish: CacheWish, *, erasures: int) -> Take:
@@ -196,6 +206,8 @@ class ResultName(NamedTuple):
     """64 hex digits over all that changes the waveform."""
     digest: str
     """Of the recording that speaks, so that its erasure finds the speech; empty for a built-in voice."""
+    likeness: str = ""
+    """The same as ``key`` for all texts that are like this one; empty where nobody looks for those."""
 
 
 class Standing(StrEnum):

@@ -12,6 +12,7 @@ from typing import Final
 from timbre_server.audio.raw_encoder import WAV_HEADER_BYTES
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import CacheWish, Make, Outcome, ResultName, Saying, Take
+from timbre_server.resultcache.arrivals import Arrivals
 from timbre_server.resultcache.audience import Audience
 from timbre_server.resultcache.codec import HEAD_BYTES
 from timbre_server.resultcache.flights import Flight, Flights, Found
@@ -57,10 +58,9 @@ class ResultCache:
         self._clock = clock
         self._flights = Flights()
         self._audience = Audience()
+        self._arrivals = Arrivals()
         self._sweeping: asyncio.Task[None] | None = None
         self.erasures = 0
-        self._retakes = 0
-        """How often this pod has heard of new takes: what was fetched meanwhile may be the old one, and is not kept."""
 
     def start(self) -> None:
         """Keeps the memory clean from now on."""
@@ -70,7 +70,7 @@ class ResultCache:
         return not self._is_private(text)
 
     def name(self, saying: Saying) -> ResultName:
-        return ResultName(self._keys(saying), saying.voice.digest)
+        return ResultName(self._keys(saying), saying.voice.digest, self._keys.alike(saying))
 
     def at_hand(self, name: ResultName, audio_format: AudioFormat, wish: CacheWish) -> Take | None:
         if not wish.reuse:
@@ -85,16 +85,10 @@ class ResultCache:
     async def find(self, name: ResultName, wish: CacheWish) -> Take | None:
         if not wish.reuse:
             return None
-        form = self._memory.get(name.key)
-        if form is not None or self._shared is None:
-            return None if form is None else self._kept(name, form.label, form, wish)
-        seen = self.erasures, self._retakes
-        found = await self._shared.fetch(name)
-        if not isinstance(found, KeptTake):
-            return None
-        if seen == (self.erasures, self._retakes):
-            self._memory.put(name, found)
-        return self._kept(name, found.label, samples_of(found), wish)
+        take = await self._find(name, wish, Outcome.HIT)
+        if take is None and name.likeness and (other := await self._alike(name)):
+            take = await self._find(other, wish, Outcome.SIMILAR)
+        return take
 
     async def obtain(self, name: ResultName, make: Make, wish: CacheWish, *, erasures: int) -> Take:
         if wish.reuse and erasures == self.erasures and (take := await self._joined(name, make, wish)):
@@ -108,6 +102,7 @@ class ResultCache:
     def forget(self, digest: str) -> None:
         self.erasures += 1
         self._flights.erase(digest)
+        self._arrivals.erased(digest)
         self._audience.erase(digest)
         self._memory.forget(digest)
 
@@ -121,12 +116,12 @@ class ResultCache:
 
     def replaced(self, key: str) -> None:
         """There is a new take where pods share them: the next request here gets it from there."""
-        self._retakes += 1
+        self._arrivals.replaced(key)
         self._memory.drop(key)
 
     def replaced_unheard(self) -> None:
         """Any take that is here may have been replaced without a word."""
-        self._retakes += 1
+        self._arrivals.doubtful()
         self._memory.clear()
 
     def report(self) -> Mapping[str, object]:
@@ -152,6 +147,25 @@ class ResultCache:
             await asyncio.sleep(SWEEP_SECONDS)
             self._memory.sweep()
 
+    async def _find(self, name: ResultName, wish: CacheWish, outcome: Outcome) -> Take | None:
+        """What is kept under that name, here or where pods share it."""
+        form = self._memory.get(name.key)
+        if form is not None or self._shared is None:
+            return None if form is None else self._kept(name, form.label, form, wish, outcome=outcome)
+        with self._arrivals.expecting(name) as arrival:
+            found = await self._shared.fetch(name)
+            if not isinstance(found, KeptTake):
+                return None
+            if arrival.may_be_kept:
+                self._memory.put(name, found)
+        return self._kept(name, found.label, samples_of(found), wish, outcome=outcome)
+
+    async def _alike(self, name: ResultName) -> ResultName | None:
+        other = self._memory.alike(name.likeness)
+        if (other is None or other.key == name.key) and self._shared is not None:
+            other = await self._shared.alike(name)
+        return None if other is None or other.key == name.key else other
+
     def _kept(
         self,
         name: ResultName,
@@ -170,7 +184,7 @@ class ResultCache:
             label,
             form,
             outcome=outcome,
-            age_seconds=age_seconds if outcome is Outcome.HIT else None,
+            age_seconds=None if outcome is Outcome.COALESCED else age_seconds,
             group=self._audience.enter(name.digest),
             keep_file=self._memory.put_encoded,
         )
@@ -191,11 +205,11 @@ class ResultCache:
         return self._kept(name, take.label, samples_of(take), wish, outcome=Outcome.COALESCED)
 
     async def _fly(self, make: Make, flight: Flight) -> None:
-        retakes = self._retakes
-        obtained = None if self._shared is None else await self._shared.obtain(flight.name)
-        if isinstance(obtained, KeptTake):
-            if flight.keeps and retakes == self._retakes:
+        with self._arrivals.expecting(flight.name) as arrival:
+            obtained = None if self._shared is None else await self._shared.obtain(flight.name)
+            if isinstance(obtained, KeptTake) and flight.keeps and arrival.may_be_kept:
                 self._memory.put(flight.name, obtained)
+        if isinstance(obtained, KeptTake):
             flight.land(Found(obtained))
         else:
             await self._perform(make, obtained, flight)
@@ -229,3 +243,5 @@ class ResultCache:
                 self._memory.put(flight.name, take)
             if shared is not None:
                 shared.hand_over(flight.name, take, lease, lambda: flight.keeps)
+                if flight.name.likeness:
+                    shared.point_to(flight.name, lambda: flight.keeps)

@@ -16,6 +16,8 @@ bytes  what
 ...    a WAV file of 16-bit mono samples with true lengths
 =====  =======================================================================
 
+A signpost has no file either, and zeros for all but the key; the 32 bytes behind its head are another key.
+
 References: https://xxhash.com (XXH3).
 """
 
@@ -37,6 +39,7 @@ _COVERED_FROM: Final = len(_MAGIC) + _SUM.size
 HEAD_BYTES: Final = _COVERED_FROM + _HEAD.size
 _MICROSECONDS: Final = 1_000_000
 _NO_TAKE: Final = bytes(8)
+KEY_BYTES: Final = 32
 
 
 class CorruptResult(Exception):
@@ -57,21 +60,26 @@ def encode_too_long(key: str, too_long: TooLong) -> bytes:
     return _framed(_HEAD.pack(bytes.fromhex(key), _NO_TAKE, 0, 0, 0, too_long.limit_bytes), b"")
 
 
+def encode_signpost(key: str, other: str) -> bytes:
+    """Under one key the word that speech is kept under another one."""
+    return _framed(_HEAD.pack(bytes.fromhex(key), _NO_TAKE, 0, 0, 0, 0), bytes.fromhex(other))
+
+
+def decode_signpost(blob: Blob, *, key: str) -> str:
+    """The key that it points to.  Raises: CorruptResult: as ``decode``."""
+    (_, made_at, sample_rate_hz, samples, limit_bytes), other = _opened(blob, key)
+    if made_at or sample_rate_hz or samples or limit_bytes or len(other) != KEY_BYTES:
+        raise CorruptResult("no signpost")
+    return other.hex()
+
+
 def decode(blob: Blob, *, key: str) -> KeptTake | TooLong:
     """What was encoded, as a view on ``blob``, which must not change any more.
 
     Raises:
         CorruptResult: damaged, of another layout, or under another key.
     """
-    view = memoryview(blob).cast("B").toreadonly()
-    if len(view) < HEAD_BYTES or bytes(view[: len(_MAGIC)]) != _MAGIC:
-        raise CorruptResult("not written by Timbre, or by another version")
-    if _SUM.unpack_from(view, len(_MAGIC))[0] != xxhash.xxh3_64_intdigest(view[_COVERED_FROM:]):
-        raise CorruptResult("the checksum differs")
-    raw_key, take_id, made_at, sample_rate_hz, samples, limit_bytes = _HEAD.unpack_from(view, _COVERED_FROM)
-    if raw_key.hex() != key:
-        raise CorruptResult("the speech of another key")
-    wav = view[HEAD_BYTES:]
+    (take_id, made_at, sample_rate_hz, samples, limit_bytes), wav = _opened(blob, key)
     if limit_bytes:
         if wav:
             raise CorruptResult("a mark with speech behind it")
@@ -82,6 +90,19 @@ def decode(blob: Blob, *, key: str) -> KeptTake | TooLong:
     if len(wav) != len(header) + samples * BYTES_PER_SAMPLE or wav[: len(header)].tobytes() != header:
         raise CorruptResult("another file than the head says")
     return KeptTake(Label(take_id.hex(), made_at / _MICROSECONDS, sample_rate_hz), wav)
+
+
+def _opened(blob: Blob, key: str) -> tuple[tuple[bytes, int, int, int, int], memoryview]:
+    """What the head says behind the key, and what follows the head."""
+    view = memoryview(blob).cast("B").toreadonly()
+    if len(view) < HEAD_BYTES or bytes(view[: len(_MAGIC)]) != _MAGIC:
+        raise CorruptResult("not written by Timbre, or by another version")
+    if _SUM.unpack_from(view, len(_MAGIC))[0] != xxhash.xxh3_64_intdigest(view[_COVERED_FROM:]):
+        raise CorruptResult("the checksum differs")
+    raw_key, take_id, made_at, sample_rate_hz, samples, limit_bytes = _HEAD.unpack_from(view, _COVERED_FROM)
+    if raw_key.hex() != key:
+        raise CorruptResult("the speech of another key")
+    return (take_id, made_at, sample_rate_hz, samples, limit_bytes), view[HEAD_BYTES:]
 
 
 def _framed(head: bytes, wav: Blob) -> bytes:

@@ -9,7 +9,7 @@ import math
 from typing import Final
 
 from timbre_server.domain.text import heard_text
-from timbre_server.ports import EngineDescriptor, Saying
+from timbre_server.ports import EngineDescriptor, Likeness, Saying
 
 SCHEMA_VERSION: Final = 1
 """Grows when the layout of stored speech changes, and with every change of what happens to speech behind the engine: the
@@ -27,12 +27,19 @@ class ResultKeys:
     """
 
     def __init__(
-        self, descriptor: EngineDescriptor, *, speed_tolerance_percent: float = 0.0, secret: bytes = b""
+        self,
+        descriptor: EngineDescriptor,
+        *,
+        speed_tolerance_percent: float = 0.0,
+        secret: bytes = b"",
+        likeness: Likeness | None = None,
     ) -> None:
         """Speeds share a key if they differ by less than the tolerance, though not each two that do.
 
-        With a ``secret`` nobody without it can tell whether a text that he guesses was said.
+        With a ``secret`` nobody without it can tell whether a text that he guesses was said.  Without ``likeness`` no text
+        is like another.
         """
+        self._likeness = likeness
         self._uses_transcript = descriptor.uses_transcript
         self._step = math.log1p(speed_tolerance_percent / 100)
         self._secret = secret
@@ -49,9 +56,18 @@ class ResultKeys:
 
     def __call__(self, saying: Saying) -> str:
         """64 hex digits."""
+        return self._key(saying, _hashed(heard_text(saying.text)))
+
+    def alike(self, saying: Saying) -> str:
+        """The key of all sayings that differ from this one in nothing but texts that are like its own; empty if none is."""
+        if self._likeness is None:
+            return ""
+        common = self._likeness(heard_text(saying.text), saying.parameters.language)
+        return self._key(saying, f"like {_hashed(common)}") if common else ""
+
+    def _key(self, saying: Saying, text: str) -> str:
         voice = saying.voice
         transcript = heard_text(voice.transcript) if self._uses_transcript else ""
-        text = hashlib.sha256(heard_text(saying.text).encode("utf-8", "surrogatepass")).hexdigest()
         of_voice = [voice.preset, voice.digest, voice.generation, transcript]
         parts = [SCHEMA_VERSION, saying.tenant, of_voice, text, self._parameters(saying)]
         framed = f"{_framed(parts).removesuffix(']')},{self._of_engine}".encode("utf-8", "surrogatepass")
@@ -74,3 +90,7 @@ class ResultKeys:
         """The speed itself, or the number of its bucket; 1 is in the middle of one, and the last speed of a bucket is
         faster than its first by the tolerance."""
         return f"bucket {round(math.log(speed) / self._step)}" if self._step else float(speed)
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

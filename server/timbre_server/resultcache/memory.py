@@ -13,7 +13,8 @@ from timbre_server.resultcache.takes import KeptTake, Label
 from timbre_server.sieve import MAX_MARKS, Queued, SieveQueue
 
 ENTRY_BYTES: Final = 1024
-"""What an entry and its form take beside the speech: 0.9 KiB on CPython 3.11, so that many short ones are no surprise."""
+"""What an entry and its form take beside the speech: 0.9 KiB on CPython 3.11, so that many short ones are no surprise.  A
+likeness takes 0.2 KiB more, the text of a key twice."""
 
 
 class Form(Queued):
@@ -62,6 +63,8 @@ class ResultMemory:
         self._clock = clock
         self._entries: dict[str, Entry] = {}
         self._keys_by_digest: dict[str, set[str]] = {}
+        self._alike: dict[str, ResultName] = {}
+        """The latest entry of each likeness."""
         self._queue: SieveQueue[Form] = SieveQueue()
         self._ends: list[tuple[float, str]] = []
         """A heap of when entries end, with keys; those of entries that went before are passed over."""
@@ -90,6 +93,10 @@ class ResultMemory:
         if form.marks < MAX_MARKS:
             form.marks += 1
         return form
+
+    def alike(self, likeness: str) -> ResultName | None:
+        """The name of a take that is here, in whatever form, of a text with that likeness."""
+        return self._alike.get(likeness)
 
     def put(self, name: ResultName, take: KeptTake) -> bool:
         """Keeps a take, in the place of an older one of this key; whether it is here now."""
@@ -143,6 +150,7 @@ class ResultMemory:
         for entry in self._entries.values():
             by_digest.setdefault(entry.name.digest, set()).add(entry.name.key)
         assert by_digest == self._keys_by_digest
+        assert all(self._entries[name.key].name == name for name in self._alike.values())
 
     def _put(self, name: ResultName, label: Label, form: Form) -> bool:
         if form.size_bytes > self.capacity_bytes or self._clock() >= label.created_at + self._ttl_seconds:
@@ -166,6 +174,8 @@ class ResultMemory:
         if entry is None:
             entry = self._entries[name.key] = Entry(name, label, {})
             self._keys_by_digest.setdefault(name.digest, set()).add(name.key)
+            if name.likeness:
+                self._alike[name.likeness] = name
             heapq.heappush(self._ends, (label.created_at + self._ttl_seconds, name.key))
             if len(self._ends) > 2 * len(self._entries) + 64:  # most of them went before their time
                 self._ends = [(entry.label.created_at + self._ttl_seconds, key) for key, entry in self._entries.items()]
@@ -188,6 +198,8 @@ class ResultMemory:
 
     def _unlist(self, entry: Entry) -> None:
         del self._entries[entry.name.key]
+        if self._alike.get(entry.name.likeness) == entry.name:
+            del self._alike[entry.name.likeness]
         keys = self._keys_by_digest[entry.name.digest]
         keys.remove(entry.name.key)
         if not keys:

@@ -13,7 +13,14 @@ from typing import Final, NamedTuple
 
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import Blob, Granted, Held, ResultName, SharedResults, Taken
-from timbre_server.resultcache.codec import CorruptResult, decode, encode, encode_too_long
+from timbre_server.resultcache.codec import (
+    CorruptResult,
+    decode,
+    decode_signpost,
+    encode,
+    encode_signpost,
+    encode_too_long,
+)
 from timbre_server.resultcache.sealing import Sealer
 from timbre_server.resultcache.synthesis_lease import SynthesisLease
 from timbre_server.resultcache.takes import KeptTake, TooLong
@@ -70,6 +77,15 @@ class SharedResultTier:
                 return self._decoded(name, blob)
         return None
 
+    async def alike(self, name: ResultName) -> ResultName | None:
+        """Under what speech of a text is kept that is like that one; None where nobody can tell."""
+        signpost = _signpost_of(name)
+        with suppress(StoreUnavailable, CorruptResult):
+            blob = await self._shared.get(signpost)
+            if blob is not None:
+                return name._replace(key=decode_signpost(self._opened(signpost, blob), key=signpost.key))
+        return None
+
     async def obtain(self, name: ResultName) -> KeptTake | TooLong | SynthesisLease | None:
         """The speech as soon as any pod has made it, or the right to make it; None: make it without."""
         loop = asyncio.get_running_loop()
@@ -98,6 +114,11 @@ class SharedResultTier:
         """Tells all pods in the background that this speech is too long to wait for, and ends the lease."""
         mark = TooLong(self._max_entry_bytes)
         self._publish(name, lambda: self._sealed(name, encode_too_long(name.key, mark)), lease, wanted)
+
+    def point_to(self, name: ResultName, wanted: Callable[[], bool]) -> None:
+        """Tells all pods in the background under what speech is kept that other texts may share."""
+        signpost = _signpost_of(name)
+        self._publish(signpost, lambda: self._sealed(signpost, encode_signpost(signpost.key, name.key)), None, wanted)
 
     async def erase(self, digest: str) -> int:
         """How many were removed; what is being published by this pod is waited for.  Raises: StoreUnavailable."""
@@ -134,12 +155,19 @@ class SharedResultTier:
     def _sealed(self, name: ResultName, blob: bytes) -> bytes:
         return blob if self._sealer is None else self._sealer.seal(name.key, blob)
 
+    def _opened(self, name: ResultName, blob: Blob) -> Blob:
+        return blob if self._sealer is None else self._sealer.open(name.key, blob)
+
     def _decoded(self, name: ResultName, blob: Blob) -> KeptTake | TooLong | None:
         try:
-            opened = blob if self._sealer is None else self._sealer.open(name.key, blob)
-            found = decode(opened, key=name.key)
+            found = decode(self._opened(name, blob), key=name.key)
         except CorruptResult:
             return None
         if isinstance(found, TooLong) and found.limit_bytes < self._max_entry_bytes:
             return None  # written by a pod that may keep less
         return found
+
+
+def _signpost_of(name: ResultName) -> ResultName:
+    """Where it lies: with the recording too, so that an erasure finds it."""
+    return ResultName(name.likeness, name.digest)

@@ -78,7 +78,9 @@ class Metrics:
         self._breaker_open = self._gauge(specs.REDIS_BREAKER_OPEN)
         answered = self._counter(specs.RESULT_CACHE_LOOKUPS)
         # One series each, looked up once: a hit takes a tenth of a millisecond in all.
-        self._results = {outcome: answered.labels(outcome) for outcome in ("hit", "miss", "coalesced", "bypass")}
+        self._results = {
+            outcome: answered.labels(outcome) for outcome in ("hit", "similar", "miss", "coalesced", "bypass")
+        }
         self._result_bytes = self._gauge(specs.RESULT_CACHE_BYTES)
         self._device_memory = self._gauge(specs.DEVICE_MEMORY)
         self._device_utilization = self._gauge(specs.DEVICE_UTILIZATION)

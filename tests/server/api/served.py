@@ -75,6 +75,7 @@ class Served:
     max_pending_seconds: float = 60.0
     keeps_results: bool = False
     """Off where a test wants each of its requests to be served by the engine."""
+    similar_text: bool = False
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     metrics: NotingMetrics = field(default_factory=NotingMetrics)
     port: int = 0
@@ -112,6 +113,7 @@ class Served:
             require_consent=self.require_consent,
             max_pending_seconds=self.max_pending_seconds,
             keeps_results=self.keeps_results,
+            similar_text=self.similar_text,
         ) as self.parts:
             with ThreadPoolExecutor(2) as encoders:
                 services = Services(

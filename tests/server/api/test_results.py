@@ -203,9 +203,9 @@ def test_where_a_look_up_ended_is_counted(keeping: Served, http: httpx2.Client) 
         said(http, cache_control=cache_control)
     counts = {
         outcome: keeping.metric("timbre_result_cache_lookups_total", outcome=outcome)
-        for outcome in ("hit", "miss", "coalesced", "bypass")
+        for outcome in ("hit", "similar", "miss", "coalesced", "bypass")
     }
-    assert counts == {"hit": 1, "miss": 2, "coalesced": 0, "bypass": 1}
+    assert counts == {"hit": 1, "similar": 0, "miss": 2, "coalesced": 0, "bypass": 1}
 
 
 def test_hits_are_audio_that_was_sent(keeping: Served, http: httpx2.Client) -> None:
@@ -239,3 +239,21 @@ def test_a_replaced_voice_is_a_miss_and_a_deleted_one_is_gone(keeping: Served, h
     results = keeping.parts.results
     assert results is not None
     assert results.report()["entries"] == 0
+
+
+def test_the_same_words_written_otherwise_are_labelled_where_that_was_chosen() -> None:
+    with running(Served(keeps_results=True, similar_text=True)) as server, server.http() as http:
+        first = said(http, input="I have 3 apples.")
+        server.parts.clock[0] = NOW + 90
+        for _ in range(2):  # the second time it is a known request
+            similar = said(http, input="i have three apples")
+            assert similar.headers["x-cache"] == "similar"
+            assert similar.headers["age"] == "90"
+            assert similar.headers["etag"] == first.headers["etag"]
+            assert similar.content == first.content
+        assert said(http, input="I have 3 apples.").headers["x-cache"] == "hit"
+        assert said(http, input="I have 4 apples.").headers["x-cache"] == "miss"
+        for cache_control, outcome in (("no-store", "bypass"), ("only-if-cached", "similar"), ("no-cache", "miss")):
+            again = said(http, input="I have three apples!", cache_control=cache_control)
+            assert again.headers["x-cache"] == outcome
+        assert server.metric("timbre_result_cache_lookups_total", outcome="similar") == 3

@@ -196,6 +196,27 @@ def test_a_replaced_voice_is_a_miss_at_both_and_a_deleted_one_leaves_nothing(
     assert list(keys.scan_iter(f"timbre:1:results:{SCOPE}:*", count=10_000)) == []
 
 
+def test_pods_that_look_for_similar_texts_share_them_and_a_private_one_is_like_none(
+    redis_server: RedisServer, keys: redis.Redis
+) -> None:
+    text, before = f"{new_text()} He ate 3 apples.", shared(keys)
+    with ExitStack() as stack:
+        choosers = [
+            stack.enter_context(a_pod(redis_server, f"pod-similar-{n}", RESULT_CACHE__SIMILAR_TEXT="true"))
+            for n in range(2)
+        ]
+        voice = enrol(choosers[0], HER)
+        assert said(choosers[0], text, voice).cache == "miss"
+        until_shared(keys, before + 2)
+        like_it = text.lower().replace(" 3 ", " three ").removesuffix(".")
+        assert said(choosers[1], like_it, voice).cache == "similar"
+        private = [said(choosers[0], text).cache for text in ("Mail ann@example.org, now.", "mail ann@example.org now")]
+        assert private == ["bypass", "bypass"]
+        erasure = upload(choosers[1], "DELETE", voice)["erasure"]
+        assert (erasure["removed"]["shared_results"], erasure["complete"]) == (2, True)
+    assert shared(keys) == before
+
+
 def test_when_the_pod_that_speaks_for_all_is_killed_another_one_takes_over(
     redis_server: RedisServer, keys: redis.Redis
 ) -> None:

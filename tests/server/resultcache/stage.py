@@ -16,6 +16,7 @@ from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import CacheWish, Make, Saying, SpeechTimings, Take
 from timbre_server.resultcache.cache import ResultCache
+from timbre_server.resultcache.english import EnglishWords
 from timbre_server.resultcache.keys import ResultKeys
 from timbre_server.resultcache.memory import ResultMemory
 from timbre_server.resultcache.sealing import Sealer
@@ -155,6 +156,7 @@ def a_pod(
     max_entry_bytes: int = 1 << 20,
     lease_seconds: float = 30.0,
     sealer: Sealer | None = None,
+    similar_text: bool = False,
 ) -> Pod:
     """A pod with an empty memory; without a world it is alone."""
     memory = ResultMemory(capacity_bytes=room_bytes, ttl_seconds=TTL_SECONDS, clock=unix_time)
@@ -162,7 +164,11 @@ def a_pod(
     if world is not None:
         place = SharedMemory(world, lease_seconds=lease_seconds)
         shared = SharedResultTier(place, max_entry_bytes=max_entry_bytes, sealer=sealer)
-    keys = ResultKeys(DESCRIPTOR, secret=b"" if sealer is None else sealer.naming_secret)
+    keys = ResultKeys(
+        DESCRIPTOR,
+        secret=b"" if sealer is None else sealer.naming_secret,
+        likeness=EnglishWords(DESCRIPTOR.languages) if similar_text else None,
+    )
     cache = ResultCache(keys, memory, shared, max_entry_bytes=max_entry_bytes, clock=unix_time)
     return Pod(cache, Engine(), memory)
 

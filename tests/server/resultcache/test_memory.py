@@ -230,3 +230,19 @@ class Whatever(RuleBasedStateMachine):
 
 
 TestWhatever = Whatever.TestCase
+
+
+def test_the_latest_take_of_a_likeness_is_known_until_it_goes() -> None:
+    memory = a_memory()
+    one, other = ResultName("a", "voice", "like"), ResultName("b", "voice", "like")
+    memory.put(one, take(1))
+    memory.put(other, take(2))
+    assert memory.alike("like") == other
+    assert memory.alike("") is None
+    memory.drop("b")
+    assert memory.alike("like") is None
+    memory.put(one, take(3, created_at=1001.0))
+    assert memory.alike("like") == one
+    memory.forget("voice")
+    assert memory.alike("like") is None
+    memory.check_integrity()

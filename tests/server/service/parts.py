@@ -15,7 +15,7 @@ from timbre_server.engine.speaker import SpeakerEncoder
 from timbre_server.engine.stub import StubEngine
 from timbre_server.engine.worker import ThreadEngineWorker
 from timbre_server.ports import EngineDescriptor
-from timbre_server.resultcache import ResultCache, ResultKeys, ResultMemory
+from timbre_server.resultcache import EnglishWords, ResultCache, ResultKeys, ResultMemory
 from timbre_server.service.cached_speech import CachedSpeechService
 from timbre_server.service.casting import Casting
 from timbre_server.service.consents import ConsentService
@@ -48,10 +48,13 @@ HIS_OTHER_TAKE = "librivox-male-other-take"
 HER_VOICE = "allison-female"
 
 
-def a_result_cache(descriptor: EngineDescriptor, clock: Callable[[], float]) -> ResultCache:
+def a_result_cache(
+    descriptor: EngineDescriptor, clock: Callable[[], float], *, similar_text: bool = False
+) -> ResultCache:
     """Of a server that runs alone."""
     memory = ResultMemory(capacity_bytes=16 << 20, ttl_seconds=24 * 3600, clock=clock)
-    return ResultCache(ResultKeys(descriptor), memory, None, max_entry_bytes=4 << 20, clock=clock)
+    keys = ResultKeys(descriptor, likeness=EnglishWords(descriptor.languages) if similar_text else None)
+    return ResultCache(keys, memory, None, max_entry_bytes=4 << 20, clock=clock)
 
 
 @dataclass
@@ -82,6 +85,7 @@ async def built_parts(
     max_input_chars: int = 4096,
     max_stored_bytes: int = 64 << 20,
     keeps_results: bool = False,
+    similar_text: bool = False,
 ) -> AsyncIterator[Parts]:
     """The services, running."""
     worker = ThreadEngineWorker(engine)
@@ -104,7 +108,7 @@ async def built_parts(
         "random_source": lambda: f"{next(numbers):04x}",
     }
     consents = ConsentService(verifier=verifier(), require_consent=require_consent, **shared)
-    results = a_result_cache(engine.descriptor, lambda: clock[0]) if keeps_results else None
+    results = a_result_cache(engine.descriptor, lambda: clock[0], similar_text=similar_text) if keeps_results else None
     erasure = Erasure(store=store, features=features, results=results, fleet=fleet, clock=lambda: clock[0])
     voices = VoiceService(
         engine=engine,
