@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import redis
 
@@ -95,6 +99,43 @@ async def test_a_disk_that_cannot_confirm_is_reported_where_the_start_could_not_
     with pytest.raises(StoreUnavailable, match="its disk did not confirm"):
         await RedisVoiceStore(link, ServiceKeys(scope)).add_voice(a_voice(), b"1")
     await link.close()
+
+
+@asynccontextmanager
+async def redis_7_2_whose_disk(*, confirms: bool) -> AsyncIterator[RedisSettings]:
+    """Answers as Redis 7.2 with an append-only file does, for machines with an older one."""
+    answers = {
+        b"PING": b"+PONG\r\n",
+        b"INFO server": b"$19\r\nredis_version:7.2.0\r\n",
+        b"INFO persistence": b"$13\r\naof_enabled:1\r\n",
+        b"EVALSHA": b":1\r\n",
+        b"WAITAOF": b"*2\r\n:%d\r\n:0\r\n" % confirms,
+    }
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while count := (await reader.readline())[1:-2]:
+            words = []
+            for _ in range(int(count)):
+                length = int((await reader.readline())[1:])
+                words.append((await reader.readexactly(length + 2))[:-2])
+            writer.write(answers.get(b" ".join(words[:2])) or answers[words[0]])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield _with(RedisSettings(url=f"redis://127.0.0.1:{port}"), wait_aof=True)
+
+
+async def test_a_write_is_done_once_the_disk_has_confirmed_it() -> None:
+    async with redis_7_2_whose_disk(confirms=True) as settings, linked(settings) as link:
+        assert (await RedisVoiceStore(link, ServiceKeys("played")).add_voice(a_voice(), b"1")).generation == 1
+
+
+async def test_a_write_that_the_disk_does_not_confirm_in_time_is_reported() -> None:
+    async with redis_7_2_whose_disk(confirms=False) as settings, linked(settings) as link:
+        with pytest.raises(StoreUnavailable, match="its disk did not confirm"):
+            await RedisVoiceStore(link, ServiceKeys("played")).add_voice(a_voice(), b"1")
 
 
 async def test_a_write_that_the_disk_confirms_is_done(redis_server: RedisServer, scope: str) -> None:
