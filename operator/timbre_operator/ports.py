@@ -89,6 +89,10 @@ class Cluster(Protocol):
         """
         ...
 
+    async def may(self, verb: str, kind: Kind, namespace: str = "") -> bool:
+        """Whether we have this right, in all namespaces where none is named; True where the API server does not tell."""
+        ...
+
     async def announce(self, regarding: Manifest, event: EventNote) -> None:
         """Posts an Event about an object; the same words again are counted, not repeated."""
         ...

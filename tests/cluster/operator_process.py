@@ -107,11 +107,17 @@ class OperatorHome:
         for right in build_rbac(namespaces=namespaces, operator_namespace=self.name, metrics_api=metrics_api):
             self._rights.append(await self.api.apply(right))
 
-    async def forbid(self, resource: str) -> None:
-        """Takes every right on a kind away, as ``deployments``."""
+    async def forbid(self, resource: str, verb: str = "") -> None:
+        """Takes a right on a kind away, as ``watch`` on ``deployments``; all of them where no verb is named."""
+
+        def without(rule: Object) -> Object:
+            if resource not in rule["resources"]:
+                return rule
+            return rule | {"verbs": [kept for kept in rule["verbs"] if verb and kept != verb]}
+
         for right in self._rights:
             if "rules" in right:
-                rules = [rule for rule in right["rules"] if resource not in rule["resources"]]
+                rules = [rule for rule in map(without, right["rules"]) if rule["verbs"]]
                 await self.api.patch(right, {"rules": rules})
 
     async def start(

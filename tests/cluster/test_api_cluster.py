@@ -62,6 +62,13 @@ async def test_whoever_has_no_right_is_told_which(control_plane: ControlPlane, n
             await ApiCluster(connection, identity="test").apply(a_config_map(namespace), manager="me")
 
 
+async def test_a_right_that_is_missing_is_known_before_it_is_needed(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    async with await _connection(control_plane, "nobody-special") as connection:
+        assert not await ApiCluster(connection, identity="test").may("watch", DEPLOYMENT, namespace)
+
+
 async def test_an_object_that_cannot_be_says_which_field(cluster: ApiCluster, namespace: str) -> None:
     metadata = {"name": "a", "namespace": namespace}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": -1}}

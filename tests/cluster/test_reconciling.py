@@ -333,6 +333,27 @@ async def test_a_right_that_is_missing_is_a_condition_and_a_line_of_the_log(
     assert await running.is_ready()
 
 
+async def test_a_kind_that_may_only_be_listed_is_said_and_looked_after_all_the_same(
+    api: Api, namespace: str, operator_home: OperatorHome
+) -> None:
+    await operator_home.allow(namespace)
+    await operator_home.forbid("services", "watch")
+    running = await operator_home.start(namespace, options=("--no-metrics-api", "--resync-seconds=5"))
+    await write(api, namespace, MANUAL)
+    service = await until_service(api, namespace, says("Degraded", "RightMissing"))
+    assert f"may not watch services in namespace {namespace}" in condition(service, "Degraded")["message"]
+    assert "may not watch services" in running.log()
+    removed = await api.fetch("v1/Service", namespace, "narrator")
+    await api.delete(removed | {"apiVersion": "v1", "kind": "Service"})
+    await api.until(
+        "v1/Service", namespace, "narrator", lambda found: found["metadata"]["uid"] != removed["metadata"]["uid"]
+    )
+
+    await operator_home.allow(namespace)
+    await until_service(api, namespace, is_ready)
+    assert await running.is_ready()
+
+
 async def test_an_operator_for_all_namespaces_has_enough_rights_too(
     api: Api, namespace: str, operator_home: OperatorHome
 ) -> None:

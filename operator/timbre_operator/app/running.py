@@ -69,7 +69,9 @@ class Operator:
         self._stop = stop
         self._leading = asyncio.Event()
         self._synced = asyncio.Event()
-        self._watches = Watches(parts.heard, watch_session, namespaces=parts.settings.namespaces)
+        self._watches = Watches(
+            parts.heard, watch_session, namespaces=parts.settings.namespaces, broke=parts.resync.doubt
+        )
 
     async def run(self) -> int:
         """Until it is stopped or loses the lease; the exit code."""

@@ -10,12 +10,13 @@ from timbre_contract import labels as names
 from timbre_operator.cluster.announcements import Announcements
 from timbre_operator.cluster.connection import APPLY, MERGE, Connection
 from timbre_operator.cluster.paths import path_of, selector, with_query
-from timbre_operator.errors import Conflict, NotFound
-from timbre_operator.kinds import CHILDREN, EVENT, kind_of
+from timbre_operator.errors import Conflict, Forbidden, NotFound
+from timbre_operator.kinds import CHILDREN, EVENT, group_of, kind_of
 from timbre_operator.observed import Manifest, OptionalKind
 from timbre_operator.ports import EventNote, Kind, Listing
 
 CUSTOM_METRICS: Final = "/apis/custom.metrics.k8s.io/v1beta2"
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _LIST_SECONDS: Final = 30.0
 """Thousands of objects of a busy cluster, in one answer."""
 
@@ -108,6 +109,19 @@ class ApiCluster:
     async def custom_metrics(self) -> frozenset[str] | None:
         served = await self._resources(CUSTOM_METRICS)
         return None if served is None else frozenset(served)
+
+    async def may(self, verb: str, kind: Kind, namespace: str = "") -> bool:
+        attributes = {"verb": verb, "group": group_of(kind), "resource": kind.plural, "namespace": namespace}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        try:
+            answer = await self._connection.request("POST", _REVIEWS, review)
+        except (Forbidden, NotFound):  # everybody may ask, unless a cluster's administrator took that away
+            return True
+        return bool((answer.get("status") or {}).get("allowed"))
 
     async def _resources(self, path: str) -> set[str] | None:
         """Discovery, which everybody may read; None where there is no such API."""

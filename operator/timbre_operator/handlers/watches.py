@@ -53,16 +53,31 @@ class Pace:
     """At least between two logins: kopf logs in whenever it was not let in (401), at once and without end."""
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How all kinds are watched."""
+
+    heard: Heard
+    broke: Callable[[], None]
+    session: Session
+    namespaces: tuple[str, ...]
+    pace: Pace
+
+
 class Watches:
     """One thread that watches a set of kinds."""
 
     def __init__(
-        self, heard: Heard, session: Session, *, namespaces: Sequence[str], pace: Pace = Pace()
-    ) -> None:  # immutable
-        self._heard = heard
-        self._session = session
-        self._namespaces = tuple(namespaces)
-        self._pace = pace
+        self,
+        heard: Heard,
+        session: Session,
+        *,
+        namespaces: Sequence[str],
+        broke: Callable[[], None] = lambda: None,
+        pace: Pace = Pace(),  # immutable
+    ) -> None:
+        """``broke`` is called in the main loop whenever watches ended by themselves."""
+        self._way = _Way(heard, broke, session, tuple(namespaces), pace)
         self._kinds: tuple[Watched, ...] = ()
         self._running: _Thread | None = None
 
@@ -73,7 +88,7 @@ class Watches:
             return
         await self.stop()
         self._kinds = wanted
-        self._running = _Thread(self._heard, self._session, self._namespaces, wanted, self._pace)
+        self._running = _Thread(self._way, wanted)
         self._running.start()
         names = [watched.kind.plural for watched in wanted]
         logger.info("watching", extra={"fields": {"kinds": names}})
@@ -88,14 +103,9 @@ class Watches:
 class _Thread:
     """kopf, from start to end."""
 
-    def __init__(
-        self, heard: Heard, session: Session, namespaces: Sequence[str], kinds: tuple[Watched, ...], pace: Pace
-    ) -> None:
-        self._heard = heard
-        self._session = session
-        self._namespaces = namespaces
+    def __init__(self, way: _Way, kinds: tuple[Watched, ...]) -> None:
+        self._way = way
         self._kinds = kinds
-        self._pace = pace
         self._main = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._stopping = threading.Event()
@@ -131,7 +141,8 @@ class _Thread:
                 except Exception:  # whatever kopf raises: without watches there is still the resync
                     logger.exception("the watches broke")
                 failures = 1 if self._own.time() - began > _CALM_SECONDS else failures + 1
-                wait = self._pace.restart.seconds(failures, 0.0)
+                self._main.call_soon_threadsafe(self._way.broke)
+                wait = self._way.pace.restart.seconds(failures, 0.0)
                 logger.warning("the watches ended; they begin anew", extra={"fields": {"in_seconds": wait}})
                 await asyncio.sleep(wait)
 
@@ -141,8 +152,8 @@ class _Thread:
                 registry=self._registry(),
                 settings=_settings(self._kinds),
                 standalone=True,
-                clusterwide=not self._namespaces,
-                namespaces=self._namespaces,
+                clusterwide=not self._way.namespaces,
+                namespaces=self._way.namespaces,
             )
         finally:
             while self._sessions:
@@ -157,9 +168,9 @@ class _Thread:
         async def login(**_: Any) -> kopf.AiohttpSession:
             nonlocal last
             now = asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0.0, last + self._pace.login_seconds - now))
+            await asyncio.sleep(max(0.0, last + self._way.pace.login_seconds - now))
             last = asyncio.get_running_loop().time()
-            server, session = await self._session()
+            server, session = await self._way.session()
             self._sessions.append(session)
             return kopf.AiohttpSession(server=server, aiohttp_session=session)
 
@@ -174,7 +185,7 @@ class _Thread:
         @kopf.on.event(watched.group, version, kind.plural, registry=registry)
         async def tell(event: Any, **_: Any) -> None:
             manifest = trimmed({**event["object"], "apiVersion": kind.api_version, "kind": kind.kind})
-            self._main.call_soon_threadsafe(self._heard, event["type"] or "", manifest)
+            self._main.call_soon_threadsafe(self._way.heard, event["type"] or "", manifest)
 
 
 def _settings(kinds: Iterable[Watched]) -> kopf.OperatorSettings:

@@ -58,6 +58,9 @@ class FencedCluster:
     async def custom_metrics(self) -> frozenset[str] | None:
         return await self._cluster.custom_metrics()
 
+    async def may(self, verb: str, kind: Kind, namespace: str = "") -> bool:
+        return await self._cluster.may(verb, kind, namespace)
+
     def _check(self) -> None:
         if not self._held():
             raise NotLeading("this operator does not hold the lease")

@@ -1,7 +1,8 @@
 """What is in the cluster, whatever the watches said?  Everything is listed anew now and then, and once at the start.
 
 A watch that broke may have missed a deletion, and nothing else would ever tell of it.  The lists also say which kinds there
-are and which of them we may see; exactly those are watched.
+are and which of them we may see.  Of these are watched those that we may watch: of the others nothing is known but what a
+list says, and that is told as any right that is missing.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Final
 
 from timbre_contract import labels
 from timbre_operator.errors import ClusterError, Forbidden, NotFound
-from timbre_operator.kinds import VOICE_SERVICE, WATCHED, Watched
+from timbre_operator.kinds import VOICE_SERVICE, WATCHED, Watched, group_of
 from timbre_operator.observed import METRICS_API_DISABLED, Failure
-from timbre_operator.ports import Cluster, Listing
+from timbre_operator.ports import Cluster, Kind, Listing
 from timbre_operator.reconciler.freshness import Freshness
 from timbre_operator.reconciler.live import Live
 from timbre_operator.reconciler.world import Surroundings
@@ -53,6 +54,12 @@ class Resync:
         self._namespaces = tuple(namespaces)
         self._serves_metrics = serves_metrics
         self._complained: set[str] = set()
+        self._watchable: set[str] = set()
+        """Kinds whose watches are known to be allowed; asked once, for a watch that was allowed goes on."""
+
+    def doubt(self) -> None:
+        """Watches broke: it may be that a right was taken away, and is asked for again."""
+        self._watchable.clear()
 
     async def once(self) -> frozenset[str]:
         """Names of the kinds that can be watched.
@@ -77,23 +84,44 @@ class Resync:
         return frozenset(visible)
 
     async def _list(self, watched: Watched) -> _Lists:
+        """All namespaces, also where one of them may not be seen."""
         kind = watched.kind
         news: set[tuple[str, str, str]] = set()
+        refusal: Forbidden | None = None
         for namespace in self._namespaces or ("",):
             try:
                 listing = await self._cluster.snapshot(kind, namespace=namespace, labels=watched.selector)
             except Forbidden as error:
                 self._complain(kind.kind, f"the operator may not list {kind.plural}", error)
-                return _Lists(visible=False, failure=_failure(kind.kind, error))
+                refusal = refusal or error
+                continue
             except NotFound as error:
                 if kind is VOICE_SERVICE:
                     self._complain(kind.kind, "the CRD voiceservices.timbre.dev is not installed; apply it", error)
                 self._live.replace(kind, Listing((), ""))
                 return _Lists(visible=False)
             news |= self._live.replace(kind, listing, (namespace,) if namespace else ())
+        refusal = refusal or await self._unwatchable(kind)
+        if refusal is not None:
+            return _Lists(visible=False, failure=_failure(kind.kind, refusal))
         self._complained.discard(kind.kind)
         self._freshness.listed(kind.kind, news)
         return _Lists(visible=True)
+
+    async def _unwatchable(self, kind: Kind) -> Forbidden | None:
+        """What is missing where it may be listed and not watched; a watch that is refused says nothing by itself."""
+        if kind.kind in self._watchable:
+            return None
+        for namespace in self._namespaces or ("",):
+            if not await self._cluster.may("watch", kind, namespace):
+                where = f' in the namespace "{namespace}"' if namespace else ""
+                error = Forbidden(
+                    f'the operator cannot watch resource "{kind.plural}" in API group "{group_of(kind)}"{where}'
+                )
+                self._complain(kind.kind, f"the operator may not watch {kind.plural}, and only lists them", error)
+                return error
+        self._watchable.add(kind.kind)
+        return None
 
     async def _metrics_problem(self) -> str | None:
         try:

@@ -131,6 +131,11 @@ async def test_optional_kinds_and_metrics_are_told(cluster: Cluster) -> None:
     assert isinstance(await cluster.custom_metrics(), frozenset | None)
 
 
+async def test_whether_we_may_is_told(cluster: Cluster, namespace: str) -> None:
+    assert await cluster.may("watch", CONFIG_MAP, namespace)
+    assert await cluster.may("watch", CONFIG_MAP)
+
+
 async def test_an_event_can_be_posted_again_and_again(cluster: Cluster, namespace: str) -> None:
     about = await cluster.create(a_config_map(namespace))
     for _ in range(3):

@@ -36,7 +36,8 @@ class Scene:
         self._address = address
         self._news = asyncio.Event()
         at_once = Pace(restart=Backoff(0.0, 0.0), login_seconds=0.0)
-        self.watches = Watches(self._hear, self._session, namespaces=(), pace=at_once)
+        self.breaks = 0
+        self.watches = Watches(self._hear, self._session, namespaces=(), broke=self._broke, pace=at_once)
 
     async def until_told(self, what: tuple[str, str, str]) -> None:
         while what not in self.told:
@@ -46,6 +47,9 @@ class Scene:
     def _hear(self, type_: str, manifest: Mapping[str, Any]) -> None:
         self.told.append((type_, manifest["kind"], manifest["metadata"]["name"]))
         self._news.set()
+
+    def _broke(self) -> None:
+        self.breaks += 1
 
     async def _session(self) -> tuple[str, aiohttp.ClientSession]:
         self.logins += 1
@@ -132,6 +136,7 @@ async def test_watches_that_break_for_good_begin_anew(scene: Scene, caplog: pyte
     await scene.watches.follow(SOME)
     await scene.until_told(("", "Deployment", "old"))
     assert "the watches ended; they begin anew" in caplog.text
+    assert scene.breaks == 1
 
 
 async def test_stopping_leaves_no_thread_and_no_stream(scene: Scene) -> None:

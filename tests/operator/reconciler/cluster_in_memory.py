@@ -29,6 +29,8 @@ class ClusterInMemory:
         self.announced: list[EventNote] = []
         self.kinds = frozenset(OptionalKind)
         self.metrics: frozenset[str] | None = None
+        self.denied: set[str] = set()
+        """Rights that we lack, as ``watch secrets``, or ``watch secrets studio`` in one namespace."""
         self.told: Callable[[str, Manifest], None] = lambda _type, _manifest: None
         """Hears of every change, as a watch does."""
         self._refusals: dict[str, ClusterError] = {}
@@ -54,7 +56,7 @@ class ClusterInMemory:
         return sum(
             number
             for call, number in self.calls.items()
-            if call.split(maxsplit=1)[0] not in {"fetch", "find", "snapshot"}
+            if call.split(maxsplit=1)[0] not in {"fetch", "find", "snapshot", "may"}
         )
 
     def add(self, manifest: Manifest) -> dict[str, Any]:
@@ -143,6 +145,10 @@ class ClusterInMemory:
     async def custom_metrics(self) -> frozenset[str] | None:
         self._call("custom metrics")
         return self.metrics
+
+    async def may(self, verb: str, kind: Kind, namespace: str = "") -> bool:
+        self._call(f"may {verb} {kind.plural}")
+        return not self.denied & {f"{verb} {kind.plural}", f"{verb} {kind.plural} {namespace}"}
 
     async def announce(self, regarding: Manifest, event: EventNote) -> None:
         self._call(f"announce {event.reason}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.operator.manifests import a_service
@@ -9,7 +11,7 @@ from tests.operator.reconciler.cluster_in_memory import ClusterInMemory
 from timbre_operator.errors import Forbidden, NotFound, Unavailable
 from timbre_operator.kinds import WATCHED
 from timbre_operator.observed import METRICS_API_DISABLED, OptionalKind
-from timbre_operator.ports import ServiceKey
+from timbre_operator.ports import Kind, Listing, ServiceKey
 from timbre_operator.reconciler.freshness import Freshness
 from timbre_operator.reconciler.live import Live
 from timbre_operator.reconciler.resync import Resync
@@ -72,6 +74,51 @@ async def test_a_kind_that_may_not_be_listed_is_neither_watched_nor_forgotten_an
     scene.cluster.allow("snapshot Secret")
     assert await scene.resync.once() == EVERYTHING
     assert scene.surroundings.failures == ()
+
+
+async def test_a_kind_that_may_be_listed_and_not_watched_is_listed_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene("studio")
+    scene.cluster.add(a_service().manifest)
+    scene.cluster.denied.add("watch voiceservices studio")
+    for _ in range(3):
+        assert await scene.resync.once() == EVERYTHING - {"VoiceService"}
+    assert list(scene.live.services()) == [KEY]
+    (failure,) = scene.surroundings.failures
+    assert (
+        'cannot watch resource "voiceservices" in API group "timbre.dev" in the namespace "studio"' in failure.message
+    )
+    assert caplog.text.count("may not watch voiceservices") == 1
+
+    scene.cluster.denied.clear()
+    assert await scene.resync.once() == EVERYTHING
+    assert scene.surroundings.failures == ()
+
+
+async def test_a_right_to_watch_is_asked_for_once_and_again_when_watches_broke() -> None:
+    scene = Scene()
+    for _ in range(3):
+        await scene.resync.once()
+    assert scene.cluster.calls["may watch secrets"] == 1
+    scene.cluster.denied.add("watch secrets")
+    assert await scene.resync.once() == EVERYTHING
+    scene.resync.doubt()
+    assert await scene.resync.once() == EVERYTHING - {"Secret"}
+
+
+async def test_a_namespace_that_may_not_be_seen_hides_no_other_one() -> None:
+    scene = Scene("radio", "studio")
+    scene.cluster.add(a_service().manifest)
+    snapshot = scene.cluster.snapshot
+
+    async def forbidden_in_one(kind: Kind, *, namespace: str = "", labels: Any = None) -> Listing:
+        if namespace == "radio":
+            raise Forbidden(f'cannot list resource "{kind.plural}" in API group "" in the namespace "radio"')
+        return await snapshot(kind, namespace=namespace, labels=labels)
+
+    scene.cluster.snapshot = forbidden_in_one  # type: ignore[method-assign]
+    await scene.resync.once()
+    assert list(scene.live.services()) == [KEY]
+    assert 'in the namespace "radio"' in scene.surroundings.failures[0].message
 
 
 async def test_an_optional_kind_that_is_not_there_is_not_asked_for_until_it_comes() -> None:
