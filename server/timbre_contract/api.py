@@ -13,6 +13,8 @@ DRAIN_PATH: Final = "/drain"
 CACHE_PATH: Final = "/cache"
 
 SPEECH_PATH: Final = "/v1/audio/speech"
+RESULTS_PATH: Final = "/v1/audio/speech/results"
+"""Below it lies finished speech, for whoever has a link."""
 MODELS_PATH: Final = "/v1/models"
 VOICES_PATH: Final = "/v1/audio/voices"
 CONSENTS_PATH: Final = "/v1/audio/voice_consents"

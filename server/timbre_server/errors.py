@@ -162,6 +162,24 @@ class VoiceNotFound(NotFound):
     code = "voice_not_found"
 
 
+class SpeechNotFound(NotFound):
+    """The speech that a link leads to is kept no longer, or its voice was replaced or deleted."""
+
+    code = "speech_not_found"
+
+
+class LinkRefused(TimbreError):
+    """A link was not made by this service, or was changed."""
+
+    code = "link_invalid"
+
+
+class LinkExpired(LinkRefused):
+    """The time of a link is up."""
+
+    code = "link_expired"
+
+
 class NotKept(TimbreError):
     """Only speech that is kept was asked for, and this is not."""
 

@@ -223,6 +223,10 @@ class ResultCacheSettings(_Group):
     A pod that starts alone is then ready early, and refuses enrolments until its engine is there."""
     private_patterns_file: Path | None = None
     """Regular expressions, one in a line: a text in which one is found leaves no trace.  Without a file: long numbers, e-mail."""
+    link_keys_file: Path | None = None
+    """File with keys of 32 bytes in base64, one in a line: answers link to their speech, signed with the first; all are good."""
+    link_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
+    """How long such a link holds, in seconds, if its speech is kept so long."""
     key_file: Path | None = None
     """File with 32 bytes in base64, with which shared speech is encrypted (AES-256-GCM); needs the extra `encryption`."""
 

@@ -17,8 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from timbre_server.api.consents import add_consents
 from timbre_server.api.edge import SEND_TIMEOUT_SECONDS, Edge
 from timbre_server.api.errors import error_response, internal_error, logged_error_response, method_not_allowed
+from timbre_server.api.linked_speech import LinkedSpeechRoute
 from timbre_server.api.models import add_models
-from timbre_server.api.speech import Speaker, SpeechRoute
+from timbre_server.api.speaker import Speaker
+from timbre_server.api.speech import SpeechRoute
 from timbre_server.api.validation import rejection
 from timbre_server.api.voices import add_voices
 from timbre_server.errors import InvalidBody, RouteNotFound, TimbreError
@@ -26,6 +28,7 @@ from timbre_server.service.cached_speech import CachedSpeechService
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
 from timbre_server.service.lifecycle import Lifecycle
+from timbre_server.service.links import SpeechLinks
 from timbre_server.service.voices import VoiceService
 from timbre_server.telemetry.metrics import Metrics
 
@@ -45,6 +48,8 @@ class Services:
     voices: VoiceService
     consents: ConsentService
     catalogue: ModelCatalogue
+    links: SpeechLinks | None = None
+    """None: no answer carries a link."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +72,14 @@ def create_api(
 ) -> ASGIApp:
     """The ASGI application of the API port; ``encoders`` is a small thread pool that its owner shuts down."""
     app = FastAPI(title="Timbre", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    speaker = Speaker(services.speech, services.catalogue, metrics, encoders)
+    speaker = Speaker(services.speech, services.catalogue, metrics, encoders, services.links)
     uploads = options.max_upload_bytes
     add_models(app.router, services.catalogue)
     add_voices(app.router, services.voices, tenant=options.tenant, max_upload_bytes=uploads)
     add_consents(app.router, services.consents, tenant=options.tenant, max_upload_bytes=uploads)
     _answer_errors(app)
     return Edge(
-        _Fork(SpeechRoute(speaker, tenant=options.tenant, max_upload_bytes=uploads), app),
+        _Fork(SpeechRoute(speaker, tenant=options.tenant, max_upload_bytes=uploads), LinkedSpeechRoute(speaker), app),
         lifecycle=lifecycle,
         metrics=metrics,
         max_body_bytes=options.max_body_bytes,
@@ -84,15 +89,23 @@ def create_api(
 
 
 class _Fork:
-    """Speech to its own application, all else to FastAPI's."""
+    """Speech to its own applications, all else to FastAPI's."""
 
-    def __init__(self, speech: SpeechRoute, others: ASGIApp) -> None:
+    def __init__(self, speech: SpeechRoute, linked: LinkedSpeechRoute, others: ASGIApp) -> None:
         self._speech = speech
+        self._linked = linked
         self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        speaks = scope["type"] == "http" and scope["path"] == SpeechRoute.path
-        await (self._speech if speaks else self._others)(scope, receive, send)
+        await self._application(scope)(scope, receive, send)
+
+    def _application(self, scope: Scope) -> ASGIApp:
+        if scope["type"] == "http":
+            if scope["path"] == SpeechRoute.path:
+                return self._speech
+            if LinkedSpeechRoute.takes(scope["path"]):
+                return self._linked
+        return self._others
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from timbre_contract.api import SPEECH_PATH
+from timbre_contract.api import RESULTS_PATH, SPEECH_PATH
 from timbre_server.api.bounded_body import BoundedBody
 from timbre_server.api.errors import error_response, internal_error
 from timbre_server.api.stalls import StallWatch
@@ -111,7 +111,7 @@ class Edge:
 
     async def _serve(self, exchange: _Exchange, body: BoundedBody, send: Send) -> None:
         try:
-            self._lifecycle.check_accepting(caches_may_do=exchange.scope["path"] == SPEECH_PATH)
+            self._lifecycle.check_accepting(caches_may_do=_may_be_kept(exchange.scope["path"]))
             await self._app(exchange.scope, body.receive, send)
         except TimbreError as error:  # before a route: the application answers its own errors itself
             await self._refuse(exchange, body, send, error)
@@ -156,6 +156,10 @@ class Edge:
                 "seconds": round(seconds, 6),
             }
             self._log.info("request finished", extra={"fields": fields})
+
+
+def _may_be_kept(path: str) -> bool:
+    return path == SPEECH_PATH or path.startswith(f"{RESULTS_PATH}/")
 
 
 def _client_id(scope: Scope) -> str | None:

@@ -32,6 +32,7 @@ class Answer:
 _INVALID = "invalid_request_error"
 _BAD_REQUEST = Answer(400, _INVALID)
 _NOT_FOUND = Answer(404, _INVALID)
+_FORBIDDEN = Answer(403, _INVALID)
 _TOO_LARGE = Answer(413, _INVALID)
 _SERVER = "server_error"
 _FAILED = Answer(500, _SERVER)
@@ -63,6 +64,9 @@ ANSWERS: Final[Mapping[type[TimbreError], Answer]] = MappingProxyType(
         errors.MethodNotAllowed: Answer(405, _INVALID),
         errors.ModelNotFound: _NOT_FOUND,
         errors.VoiceNotFound: _NOT_FOUND,
+        errors.SpeechNotFound: _NOT_FOUND,
+        errors.LinkRefused: _FORBIDDEN,
+        errors.LinkExpired: _FORBIDDEN,
         errors.NotKept: Answer(504, _INVALID, heals=False),  # RFC 9111, 5.2.1.7; asked again it is not kept either
         errors.ConsentNotFound: _NOT_FOUND,
         errors.ConsentRequired: _BAD_REQUEST,

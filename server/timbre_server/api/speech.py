@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,29 +18,17 @@ from timbre_server.api.encoded import EncodedSpeech
 from timbre_server.api.errors import error_object, logged_error_response, method_not_allowed
 from timbre_server.api.known_requests import Form, KnownRequests
 from timbre_server.api.plain_requests import is_plain, read_body, replayed
+from timbre_server.api.speaker import Speaker
 from timbre_server.api.speech_headers import HeaderList, cache_headers, speech_headers, tag_of
 from timbre_server.audio.encoding import CONTENT_TYPES
 from timbre_server.domain.speech import AudioFormat, StreamFormat
 from timbre_server.errors import TimbreError
 from timbre_server.ports import Outcome, Take
-from timbre_server.service.cached_speech import Asked, CachedSpeechService, Recall
-from timbre_server.service.catalogue import ModelCatalogue
+from timbre_server.service.cached_speech import Asked, Recall
 from timbre_server.service.speech import SpeechRequest
 from timbre_server.telemetry.log import get_logger
-from timbre_server.telemetry.metrics import Metrics
 
 _LOG = get_logger("api.speech")
-
-
-@dataclass(frozen=True)
-class Speaker:
-    """What the route works with."""
-
-    speech: CachedSpeechService
-    catalogue: ModelCatalogue
-    metrics: Metrics
-    encoders: Executor
-    """Where audio is encoded, off the event loop."""
 
 
 class SpeechRoute:
@@ -69,7 +55,7 @@ class SpeechRoute:
                 if known := self._known.get(body):
                     recall, form = known
                     if take := await self._speaker.speech.again(recall, form.audio_format):
-                        await Answer(self._speaker, form, scope["headers"]).deliver(take, receive, send)
+                        await Answer(self._speaker, form, scope["headers"]).deliver(take, recall, receive, send)
                         return
                 receive = replayed(body, receive)
             else:
@@ -123,7 +109,7 @@ class SpokenResponse:
         if take is None:
             await while_connected(receive, self._respond(asked, answer, send))
         else:
-            await answer.deliver(take, receive, send)
+            await answer.deliver(take, asked.recall, receive, send)
         if asked.recall is not None:
             self._tell_kept(asked.recall)
 
@@ -131,7 +117,7 @@ class SpokenResponse:
         take = await asked.take()
         if take.outcome in {Outcome.MISS, Outcome.BYPASS}:
             self._speaker.metrics.first_audio(time.perf_counter() - self._started)
-        await answer.send(take, send)
+        await answer.send(take, asked.recall, send)
 
 
 class Answer:
@@ -147,22 +133,24 @@ class Answer:
         self._speaker = speaker
         self._form = form
         self._headers = headers
+        self._link = ""
 
-    async def deliver(self, take: Take, receive: Receive, send: Send) -> None:
+    async def deliver(self, take: Take, recall: Recall | None, receive: Receive, send: Send) -> None:
         """Sends a take that is whole, and ends the work on it, if there is any, when the client leaves."""
         if take.encoded(self._form.audio_format) is None:
-            await while_connected(receive, self.send(take, send))
+            await while_connected(receive, self.send(take, recall, send))
         else:
-            await self.send(take, send)
+            await self.send(take, recall, send)
 
-    async def send(self, take: Take, send: Send) -> None:
+    async def send(self, take: Take, recall: Recall | None, send: Send) -> None:
         """All of it, and closes the take."""
         form = self._form
+        self._link = self._link_to(take, recall)
         async with aclosing(take):
             self._speaker.metrics.result_looked_up(take.outcome)
             tag = tag_of(take, form.name)
             if tag is not None and has_copy(self._headers, tag):
-                await _send_unchanged(cache_headers(take, tag), send)
+                await _send_unchanged(cache_headers(take, tag, self._link), send)
                 return
             encoded = EncodedSpeech(take, form.audio_format, self._speaker.encoders)
             try:
@@ -209,7 +197,14 @@ class Answer:
 
     def _head(self, take: Take, tag: bytes | None, encoded: EncodedSpeech) -> HeaderList:
         content_type = events.CONTENT_TYPE if self._form.as_events else CONTENT_TYPES[self._form.audio_format]
-        return speech_headers(take, tag, content_type, encode_seconds=encoded.encode_seconds)
+        return speech_headers(take, tag, content_type, encode_seconds=encoded.encode_seconds, link=self._link)
+
+    def _link_to(self, take: Take, recall: Recall | None) -> str:
+        """Of bytes that are kept; events are another thing than what a link leads to."""
+        links = self._speaker.links
+        if links is None or recall is None or take.kept_as is None or self._form.as_events:
+            return ""
+        return links.link(recall, take.kept_as, self._form.audio_format)
 
 
 async def _send_unchanged(headers: HeaderList, send: Send) -> None:

@@ -20,8 +20,8 @@ def tag_of(take: Take, form: str) -> bytes | None:
     return entity_tag(take.id, form) if take.id else None
 
 
-def cache_headers(take: Take, tag: bytes | None) -> HeaderList:
-    """Where it comes from, and whether a copy of it may be kept."""
+def cache_headers(take: Take, tag: bytes | None, link: str) -> HeaderList:
+    """Where it comes from, whether a copy of it may be kept, and where it lies from now on, if that is said."""
     headers = [(b"x-cache", take.outcome.encode())]
     if take.age_seconds is not None:
         headers.append((b"age", b"%d" % take.age_seconds))
@@ -29,10 +29,14 @@ def cache_headers(take: Take, tag: bytes | None) -> HeaderList:
         headers.append(UNTRACED)
     else:
         headers += [(b"etag", tag), REVALIDATED]
+    if link:
+        headers.append((b"content-location", link.encode()))
     return headers
 
 
-def speech_headers(take: Take, tag: bytes | None, content_type: str, *, encode_seconds: float) -> HeaderList:
+def speech_headers(
+    take: Take, tag: bytes | None, content_type: str, *, encode_seconds: float, link: str = ""
+) -> HeaderList:
     """All but the length."""
     headers = [
         (b"content-type", content_type.encode()),
@@ -40,7 +44,7 @@ def speech_headers(take: Take, tag: bytes | None, content_type: str, *, encode_s
             b"server-timing",
             _server_timing(take.timings, encode_seconds) if _took_time(take, encode_seconds) else _NO_TIME,
         ),
-        *cache_headers(take, tag),
+        *cache_headers(take, tag, link),
     ]
     if take.voice_source:
         headers.append((b"x-voice-cache", take.voice_source.encode()))

@@ -15,6 +15,7 @@ from timbre_server.resultcache.privacy import PrivateTexts
 from timbre_server.resultcache.sealing import Sealer
 from timbre_server.service.cold_start import ColdStart
 from timbre_server.service.lifecycle import Lifecycle
+from timbre_server.service.links import SpeechLinks, keys_from_file
 from timbre_server.settings import ResultCacheSettings
 from timbre_server.store.lone_leases import LoneLeases
 from timbre_server.store.objects import ObjectResults
@@ -38,6 +39,8 @@ class ResultPlaces:
     memory: ResultMemory | None = None
     cold_start: ColdStart | None = None
     """How requests are answered before the engine is loaded; None: they are refused."""
+    links: SpeechLinks | None = None
+    """None: no answer carries a link to its speech."""
 
     def start(self) -> None:
         """Holds the budget in memory against the container's limit, now that the engine has taken its memory."""
@@ -100,7 +103,13 @@ def build_results(
     registry.on_retake(cache.replaced, lost=cache.replaced_unheard)
     answers_early = registry.readiness is not None and settings.cold_start_wait_seconds > 0
     cold_start = ColdStart(lifecycle, wait_seconds=settings.cold_start_wait_seconds) if answers_early else None
-    return ResultPlaces(cache, memory, cold_start)
+    return ResultPlaces(cache, memory, cold_start, _build_links(settings))
+
+
+def _build_links(settings: ResultCacheSettings) -> SpeechLinks | None:
+    if settings.link_keys_file is None:
+        return None
+    return SpeechLinks(keys_from_file(settings.link_keys_file), settings.link_seconds, time.time)
 
 
 def _shared_place(registry: Registry, scope: str, settings: ResultCacheSettings) -> SharedResults | None:

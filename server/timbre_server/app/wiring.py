@@ -314,7 +314,7 @@ def _build_services(
         cold_start=cold_start,
         waiting_budget=registry.request_budget,
     )
-    return Services(cached, voices, consents, ModelCatalogue(engine.descriptor))
+    return Services(cached, voices, consents, ModelCatalogue(engine.descriptor), results.links)
 
 
 def _build_erasure(settings: Settings, registry: Registry, tiers: FeatureTiers, results: ResultPlaces) -> Erasure:

@@ -115,6 +115,11 @@ class Take(Speaking, Protocol):
         ...
 
     @property
+    def kept_as(self) -> ResultName | None:
+        """Under what others find it once it is whole; None if nobody does."""
+        ...
+
+    @property
     def age_seconds(self) -> float | None:
         """Since it was made; None if it is made for this request or another one that runs."""
         ...

@@ -49,6 +49,7 @@ class KeptHearing:
         keep_file: KeepFile,
     ) -> None:
         self.id = label.id
+        self.kept_as: ResultName | None = name
         self.outcome = outcome
         self.voice_source = ""  # none was needed
         self.age_seconds = age_seconds
@@ -93,6 +94,7 @@ class JoinedHearing:
 
     def __init__(self, flight: Flight, performance: Performance, outcome: Outcome, *, keep_file: KeepFile) -> None:
         self.id = performance.label.id if flight.keeps else ""
+        self.kept_as = flight.name if flight.keeps else None
         self.outcome = outcome
         self.age_seconds: float | None = None
         self.audio_seconds: float | None = None

@@ -10,7 +10,7 @@ from typing import Final
 
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.domain.text import heard_text
-from timbre_server.errors import NotKept
+from timbre_server.errors import NotKept, SpeechNotFound, VoiceNotFound
 from timbre_server.ports import Blob, CacheWish, Outcome, ResultName, Results, Saying, Take, VoiceIdentity
 from timbre_server.service.casting import Casting
 from timbre_server.service.cold_start import ColdStart
@@ -74,6 +74,28 @@ class CachedSpeechService:
         take = self._results.at_hand(recall.name, audio_format, _ANY)
         return take or await self._results.find(recall.name, _ANY)
 
+    async def linked(self, linked: LinkedSpeech) -> Take:
+        """What a link leads to; the caller closes it.
+
+        Raises:
+            SpeechNotFound: it is kept no longer, or its voice was replaced or deleted since.
+        """
+        if self._results is not None and await self._still_speaks(linked):
+            take = self._results.at_hand(linked.name, linked.audio_format, _ANY)
+            if take := take or await self._results.find(linked.name, _ANY):
+                return take
+        raise SpeechNotFound("the speech of this link is not kept any more; ask for it again")
+
+    async def _still_speaks(self, linked: LinkedSpeech) -> bool:
+        """Whether its voice is the one that it was."""
+        if linked.voice is None:
+            return True
+        try:
+            with self._waiting_budget():
+                return linked.is_of(await self._casting.identity(linked.tenant, linked.voice))
+        except VoiceNotFound:
+            return False
+
 
 _ANY: Final = CacheWish()
 
@@ -87,6 +109,19 @@ class Recall:
     """Id of an enrolled voice; None for a built-in one, which never changes while a server runs."""
     identity: VoiceIdentity
     name: ResultName
+
+
+@dataclass(frozen=True)
+class LinkedSpeech:
+    """What a link leads to."""
+
+    tenant: str
+    voice: str | None
+    """As of ``Recall``."""
+    is_of: Callable[[VoiceIdentity], bool]
+    """Tells whether a voice still is the one that spoke."""
+    name: ResultName
+    audio_format: AudioFormat
 
 
 @dataclass(frozen=True)
@@ -159,6 +194,7 @@ class Untraced:
 
     def __init__(self, speech: Speech) -> None:
         self.id = ""
+        self.kept_as: ResultName | None = None
         self.outcome = Outcome.BYPASS
         self.age_seconds: float | None = None
         self.audio_seconds: float | None = None

@@ -19,10 +19,13 @@ from timbre_server.api.application import ApiOptions, Services, create_api
 from timbre_server.engine.stub import StubEngine
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.lifecycle import Lifecycle
+from timbre_server.service.links import LinkKey, SpeechLinks
 from timbre_server.telemetry.metrics import Metrics
 
 MAX_UPLOAD_BYTES = 1 << 20
 """Small, so that bodies that are too large are cheap to send."""
+
+LINK_SECONDS = 600
 
 TIMEOUT_SECONDS = 20.0
 """A hang fails a test after this time."""
@@ -76,6 +79,8 @@ class Served:
     keeps_results: bool = False
     """Off where a test wants each of its requests to be served by the engine."""
     similar_text: bool = False
+    link_keys: list[LinkKey] = field(default_factory=list)
+    """With any, answers carry links."""
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     metrics: NotingMetrics = field(default_factory=NotingMetrics)
     port: int = 0
@@ -116,8 +121,15 @@ class Served:
             similar_text=self.similar_text,
         ) as self.parts:
             with ThreadPoolExecutor(2) as encoders:
+                links = (
+                    SpeechLinks(self.link_keys, LINK_SECONDS, lambda: self.parts.clock[0]) if self.link_keys else None
+                )
                 services = Services(
-                    self.parts.cached, self.parts.voices, self.parts.consents, ModelCatalogue(self.engine.descriptor)
+                    self.parts.cached,
+                    self.parts.voices,
+                    self.parts.consents,
+                    ModelCatalogue(self.engine.descriptor),
+                    links,
                 )
                 api = create_api(
                     services,

@@ -66,6 +66,7 @@ def test_a_server_that_keeps_nothing_has_no_places() -> None:
         ({"storage": "volume", "volume_path": Path(os.devnull) / "below"}, "finished speech"),
         ({"storage": "object"}, "OBJECT_URL"),
         ({"key_file": Path("/nowhere")}, "KEY_FILE"),
+        ({"link_keys_file": Path("/nowhere")}, "LINK_KEYS_FILE"),
         ({"private_patterns_file": Path("/nowhere")}, "PRIVATE_PATTERNS_FILE"),
     ],
     ids=str,
