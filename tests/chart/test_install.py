@@ -57,6 +57,12 @@ class Site:
         """A JSON merge patch."""
         self.cluster.kubectl("patch", kind, name, "-n", self.namespace, "--type=merge", "-p", json.dumps(patch))
 
+    def run(self, commands: str) -> None:
+        """In a user's shell."""
+        folder = Path(self.cluster.tools["kubectl"]).parent
+        environment = {**self.cluster.environment(), "PATH": f"{folder}:{os.environ['PATH']}"}
+        subprocess.run(["bash", "-e", "-o", "pipefail", "-c", commands], env=environment, check=True)
+
     def apply(self, manifest: dict[str, Any]) -> None:
         """As a user would."""
         self.cluster.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=json.dumps(manifest))
@@ -116,11 +122,26 @@ def test_an_installation_says_what_to_do_next(site: Site) -> None:
     said = site.helm("install")
     assert f"is installed as {site.namespace}/{NAME}" in said
     assert "every namespace" in said
-    assert "kind: VoiceService" in said
+    assert '"kind": "VoiceService"' in said
     assert "There are no alerts: this cluster has no PrometheusRule" in said
+    assert "Nobody is told to scrape the operator: this cluster has no PodMonitor" in said
     assert "leaves the CRD, every VoiceService" in said
     assert site.fetch("deployment")["spec"]["replicas"] == 2
     site.with_a_service()
+
+
+@pytest.mark.parametrize("scope", ["Cluster", "Namespaced"])
+def test_what_it_says_makes_a_service_when_it_is_pasted_as_it_stands(scope: str, site: Site) -> None:
+    """Into a shell, with its indentation: the commands of the second step, but the one that waits for pods."""
+    step = site.helm("install", *chosen(scope=scope)).partition("\n2. ")[2].partition("\n3. ")[0]
+    pasted, found, _ = step.partition("\n\n")[2].partition("     kubectl wait")
+    assert found
+    there = f"-n {site.namespace} " if scope == "Namespaced" else ""
+    assert f"kubectl wait {there}--for=condition=Ready voiceservice/narrator" in step
+    if scope == "Cluster":
+        pasted = pasted.replace("kubectl apply", f"kubectl apply -n {site.namespace}")
+    site.run(pasted)
+    assert site.service_is_there()
 
 
 def test_the_pods_meet_the_strictest_security_standard(site: Site) -> None:
@@ -186,7 +207,8 @@ def test_a_release_of_another_name_takes_the_kept_crd_only_when_told_to(site: Si
 
 
 def test_without_keep_uninstalling_takes_everything(site: Site) -> None:
-    site.helm("install", *chosen(crds__keep="false"))
+    said = site.helm("install", *chosen(crds__keep="false"))
+    assert "`helm uninstall` deletes the CRD, and with it EVERY VoiceService of the cluster" in said
     site.until_listed()
     site.helm("uninstall", "--wait", "--timeout", "60s")
     assert f"customresourcedefinition.apiextensions.k8s.io/{CRD}" not in site.names("crd")
@@ -262,7 +284,9 @@ def test_monitoring_comes_with_the_first_upgrade_after_prometheus_operator(site:
     site.cluster.install(*files)
     site.until_served("podmonitors", "prometheusrules")
     try:
-        assert "There are no alerts" not in site.helm("upgrade")
+        said = site.helm("upgrade")
+        assert "There are no alerts" not in said
+        assert "Nobody is told to scrape" not in said
         assert site.names("podmonitors,prometheusrules") == [
             f"podmonitor.monitoring.coreos.com/{NAME}",
             f"prometheusrule.monitoring.coreos.com/{NAME}",
