@@ -262,6 +262,16 @@ CASES: Final = (
         fires=(16, 29),
     ),
     Case(
+        "TimbreServiceNotReady",  # somebody wants no pods of it: replicas is 0
+        {
+            _of(
+                "timbre_operator_service_condition", ABOUT, type="Ready", status="False", reason="ScaledToZero"
+            ): "1+0x90"
+        },
+        silent=(30,),
+        fires=(),
+    ),
+    Case(
         "TimbrePodsNotReady",
         {
             _of("timbre_operator_service_replicas", ABOUT, state="desired"): "3+0x90",
