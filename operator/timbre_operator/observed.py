@@ -100,6 +100,8 @@ class Failure:
     reason: str
     """Of the API's Status: Forbidden, Invalid, Conflict, ..."""
     message: str
+    times: int = 1
+    """In a row."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,8 +42,11 @@ class Cluster(Protocol):
     ``Unavailable`` (it may go through later), each with the message of the API server and never with a secret.
     """
 
-    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "") -> Manifest:
-        """Server-side apply, forced; returns the object as it is now."""
+    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "", new: bool = False) -> Manifest:
+        """Server-side apply, forced; returns the object as it is now.
+
+        Raises: Conflict: it is ``new`` and an object of this name is there, or it has a uid and that one is gone.
+        """
         ...
 
     async def create(self, manifest: Manifest) -> Manifest:

@@ -17,6 +17,9 @@ from timbre_operator.ports import EventNote, Kind, Listing
 
 CUSTOM_METRICS: Final = "/apis/custom.metrics.k8s.io/v1beta2"
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_NOBODYS_VERSION: Final = "1"
+"""No object has it: etcd is at 1 while it is empty.  An apply with a version is refused where an object is that has another
+one, and makes one where none is; a create could not be followed by applies that take fields away."""
 _LIST_SECONDS: Final = 30.0
 """Thousands of objects of a busy cluster, in one answer."""
 
@@ -33,9 +36,11 @@ class ApiCluster:
         self._announcements = Announcements(identity)
         self._now = now
 
-    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "") -> Manifest:
+    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "", new: bool = False) -> Manifest:
         path = with_query(_path(manifest, subresource), {"fieldManager": manager, "force": "true"})
-        return _named(await self._connection.request("PATCH", path, dict(manifest), content_type=APPLY), manifest)
+        metadata = {**manifest["metadata"], **({"resourceVersion": _NOBODYS_VERSION} if new else {})}
+        body = {**manifest, "metadata": metadata}
+        return _named(await self._connection.request("PATCH", path, body, content_type=APPLY), manifest)
 
     async def create(self, manifest: Manifest) -> Manifest:
         kind = kind_of(manifest)

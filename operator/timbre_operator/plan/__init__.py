@@ -116,7 +116,7 @@ def _handover(wanted: Manifest, found: Manifest) -> Action | None:
     """Without it a Deployment that gets an autoscaler would fall to one pod: a field that its owner drops is reset."""
     if wanted["kind"] != "Deployment" or "replicas" in wanted["spec"] or not owns(found, "spec", "replicas"):
         return None
-    metadata = {name: wanted["metadata"][name] for name in ("name", "namespace")}
+    metadata = {**{name: wanted["metadata"][name] for name in ("name", "namespace")}, **_identity(found)}
     replicas = found["spec"]["replicas"]
     manifest = {
         "apiVersion": wanted["apiVersion"],
@@ -145,7 +145,14 @@ def _step(wanted: Manifest, found: Manifest | None, owner_uid: str) -> Action | 
         return None
     if difference is None:
         difference = f"{first_unwanted(wanted, found) or 'a field'}: no longer wanted"
-    return Action(Verb.PATCH, key, wanted, difference, drift=unchanged)
+    patch = {**wanted, "metadata": {**wanted["metadata"], **_identity(found)}}
+    return Action(Verb.PATCH, key, patch, difference, drift=unchanged)
+
+
+def _identity(found: Manifest) -> dict[str, str]:
+    """Nobody else's object of the same name is changed by mistake, where this one went a moment ago."""
+    uid = found["metadata"].get("uid")
+    return {"uid": uid} if uid else {}
 
 
 def _fixed_difference(wanted: Manifest, found: Manifest) -> str | None:

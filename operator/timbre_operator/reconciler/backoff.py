@@ -43,6 +43,10 @@ class Failures(Generic[K]):
         self._counts[key] = self._counts.get(key, 0) + 1
         return backoff.seconds(self._counts[key], self._chance())
 
+    def row(self, key: K) -> int:
+        """How often in a row by now."""
+        return self._counts.get(key, 0)
+
     def forget(self, key: K) -> None:
         """It went through, or is gone."""
         self._counts.pop(key, None)

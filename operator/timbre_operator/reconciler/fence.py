@@ -16,9 +16,9 @@ class FencedCluster:
         self._cluster = cluster
         self._held = held
 
-    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "") -> Manifest:
+    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "", new: bool = False) -> Manifest:
         self._check()
-        return await self._cluster.apply(manifest, manager=manager, subresource=subresource)
+        return await self._cluster.apply(manifest, manager=manager, subresource=subresource, new=new)
 
     async def create(self, manifest: Manifest) -> Manifest:
         self._check()

@@ -44,7 +44,9 @@ class Refusals:
         if before is not None and before.what != what:
             self._rows.forget(key)
         wait = self._rows.failed(key, IN_VAIN if isinstance(error, Forbidden | Invalid) else SOON)
-        failure = Failure(kind=key.kind, name=key.name, reason=type(error).__name__, message=str(error))
+        failure = Failure(
+            kind=key.kind, name=key.name, reason=type(error).__name__, message=str(error), times=self._rows.row(key)
+        )
         self._refused[key] = Refused(what, now + wait, failure)
         return failure
 

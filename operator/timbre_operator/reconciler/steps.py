@@ -88,7 +88,7 @@ class Steps:
             stored = await self._cluster.create(action.manifest)
         else:
             manager = labels.HANDOVER_MANAGER if action.verb is Verb.HAND_OVER else labels.FIELD_MANAGER
-            stored = await self._cluster.apply(action.manifest, manager=manager)
+            stored = await self._cluster.apply(action.manifest, manager=manager, new=action.verb is Verb.CREATE)
         self._live.put(stored, quietly=True)  # we read what we wrote, whenever the watch tells of it
         if _rolls_out(action):
             await self._note_cause(action)

@@ -69,6 +69,20 @@ async def test_an_apply_with_a_uid_makes_nothing_that_is_not_there(cluster: Clus
     assert await cluster.fetch(CONFIG_MAP, namespace, "a") is None
 
 
+async def test_an_apply_of_something_new_takes_nothing_over(cluster: Cluster, namespace: str) -> None:
+    made = await cluster.apply(a_config_map(namespace, x="1"), manager="me", new=True)
+    assert made["data"] == {"x": "1"}
+    with pytest.raises(Conflict):
+        await cluster.apply(a_config_map(namespace, x="2"), manager="me", new=True)
+    assert await cluster.fetch(CONFIG_MAP, namespace, "a") == made
+
+
+async def test_a_field_of_something_new_is_removed_as_any_other(cluster: Cluster, namespace: str) -> None:
+    await cluster.apply(a_config_map(namespace, x="1", y="1"), manager="me", new=True)
+    stored = await cluster.apply(a_config_map(namespace, x="1"), manager="me")
+    assert stored["data"] == {"x": "1"}
+
+
 async def test_what_is_there_is_not_created_again(cluster: Cluster, namespace: str) -> None:
     made = await cluster.create(a_config_map(namespace, x="1"))
     with pytest.raises(Conflict):

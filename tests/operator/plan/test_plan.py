@@ -155,10 +155,11 @@ def test_who_gets_an_autoscaler_keeps_his_pods() -> None:
     assert first.manifest == {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "narrator", "namespace": "studio"},
+        "metadata": {"name": "narrator", "namespace": "studio", "uid": "f00d"},
         "spec": {"replicas": 5},
     }
     assert second.manifest is not None
+    assert second.manifest["metadata"]["uid"] == "f00d", "nobody else's Deployment is changed in its place"
     assert "replicas" not in second.manifest["spec"]
 
 

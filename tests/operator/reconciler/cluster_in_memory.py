@@ -73,12 +73,14 @@ class ClusterInMemory:
 
     # -- ports.Cluster
 
-    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "") -> Manifest:
+    async def apply(self, manifest: Manifest, *, manager: str, subresource: str = "", new: bool = False) -> Manifest:
         address = self._asked("apply", manifest, subresource)
         found = self.objects.get(address)
         uid = manifest["metadata"].get("uid")
         if uid and (found is None or found["metadata"]["uid"] != uid):
             raise Conflict("uid mismatch")
+        if new and found is not None:
+            raise Conflict("the object has been modified")
         owned = self._owned.setdefault(address, {})
         wanted = {
             path for path in _leaves(manifest) if path[0] not in {"apiVersion", "kind"} and path[:2] not in _FIXED

@@ -11,6 +11,7 @@ from tests.operator.manifests import a_service
 from tests.operator.reconciler.scene import KEY, Scene, a_scene
 from timbre_operator.errors import Conflict, Forbidden, Invalid, NotLeading, Unavailable
 from timbre_operator.observed import Failure, Load
+from timbre_operator.ports import Kind
 from timbre_operator.reconciler.steps import CHANGE_CAUSE
 
 
@@ -165,6 +166,40 @@ async def test_somebody_elses_object_is_not_taken_over_and_said() -> None:
     await scene.settled()
     assert scene.get("Service")["metadata"]["ownerReferences"][0]["uid"] == "0a1b2c3d"
     assert scene.condition("Degraded")["status"] == "False"
+
+
+async def test_an_object_that_somebody_makes_between_the_look_and_the_write_stays_theirs() -> None:
+    scene = Scene(a_service())
+    fetch = scene.cluster.fetch
+
+    async def somebody_is_faster(kind: Kind, namespace: str, name: str) -> Any:
+        found = await fetch(kind, namespace, name)
+        if kind.kind == "Service" and name == KEY.name and found is None:
+            scene.cluster.add(
+                {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}}
+            )
+        return found
+
+    scene.cluster.fetch = somebody_is_faster  # type: ignore[method-assign]
+    await scene.turn()
+    assert "ownerReferences" not in scene.get("Service")["metadata"]
+    assert scene.condition("Degraded")["status"] == "False"
+    scene.wait(1)
+    await scene.turn()
+    assert "ownerReferences" not in scene.get("Service")["metadata"]
+    assert scene.condition("Degraded")["reason"] == "NameTaken"
+
+
+async def test_an_object_that_took_the_place_of_ours_a_moment_ago_stays_theirs() -> None:
+    scene = await a_scene()
+    theirs = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": KEY.name, "namespace": KEY.namespace}}
+    scene.cluster.objects["Service", KEY.namespace, KEY.name] = theirs | {"metadata": theirs["metadata"] | {"uid": "x"}}
+    ours = scene.live.find("Service", KEY.namespace, KEY.name)
+    assert ours is not None
+    scene.live.put(ours | {"spec": {}, "metadata": ours["metadata"] | {"resourceVersion": "9999"}})
+    await scene.turn()
+    assert scene.get("Service")["metadata"]["uid"] == "x"
+    assert "spec" not in scene.get("Service")
 
 
 async def test_a_name_that_was_lost_to_somebody_else_calls_for_no_turn() -> None:

@@ -111,8 +111,8 @@ async def test_a_status_whose_answer_was_lost_calls_for_no_turn() -> None:
     scene = Scene(a_service())
     apply = scene.cluster.apply
 
-    async def answer_is_lost(manifest: Any, *, manager: str, subresource: str = "") -> Any:
-        stored = await apply(manifest, manager=manager, subresource=subresource)
+    async def answer_is_lost(manifest: Any, *, manager: str, subresource: str = "", new: bool = False) -> Any:
+        stored = await apply(manifest, manager=manager, subresource=subresource, new=new)
         if subresource == "status":
             raise Unavailable("no answer")
         return stored

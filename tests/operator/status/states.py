@@ -222,8 +222,9 @@ class AState:
     def warned(self, kind: str, name: str, reason: str, words: str) -> Self:
         return self._and("events", a_warning(kind, name, reason, words))
 
-    def failing(self, kind: str, reason: str, message: str) -> Self:
-        return self._and("failures", Failure(kind=kind, name="narrator", reason=reason, message=message))
+    def failing(self, kind: str, reason: str, message: str, *, times: int = 1) -> Self:
+        failure = Failure(kind=kind, name="narrator", reason=reason, message=message, times=times)
+        return self._and("failures", failure)
 
     def after(self, status: Status) -> Self:
         """With what was reported before."""

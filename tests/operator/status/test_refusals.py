@@ -97,9 +97,14 @@ def test_without_a_pod_template_the_spec_is_to_blame() -> None:
 
 @pytest.mark.parametrize("reason", ["Unavailable", "Conflict"])
 def test_what_heals_by_itself_says_so(reason: str) -> None:
-    degraded = _degraded(a_good_state().failing("Service", reason, "connection refused"))
+    degraded = _degraded(a_good_state().failing("Service", reason, "connection refused", times=2))
     assert degraded.reason == "APIServerUnavailable"
     assert "will be tried again" in degraded.message
+
+
+def test_that_somebody_was_faster_once_is_nobodys_news() -> None:
+    degraded = _degraded(a_good_state().failing("Service", "Conflict", "the object has been modified"))
+    assert degraded.status == "False"
 
 
 def test_what_heals_by_itself_is_told_after_what_does_not() -> None:
