@@ -13,6 +13,7 @@ compile dev pyproject.toml requirements/build.in --extra dev
 compile torch pyproject.toml requirements/build.in requirements/torch.in --extra server --extra embedded --extra pocket-tts \
   --constraint requirements/dev.txt
 compile build requirements/build.in --constraint requirements/dev.txt
-in_images server --extra server --extra embedded
-in_images server-torch --extra server --extra embedded --extra pocket-tts --extra gpu --constraint requirements/torch.txt
+storages=(--extra encryption --extra object-storage) # a VoiceService may choose them
+in_images server --extra server --extra embedded "${storages[@]}"
+in_images server-torch --extra server --extra embedded --extra pocket-tts --extra gpu "${storages[@]}" --constraint requirements/torch.txt
 in_images operator --extra operator

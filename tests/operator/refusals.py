@@ -63,6 +63,30 @@ REFUSALS: dict[str, Refusal] = {
     "speech that is kept for no time": _spec("ttl of 1s or more", resultCache={"ttl": "500ms"}),
     "speech of which none fits": _spec("maxEntryBytes of 64Ki or more", resultCache={"maxEntryBytes": "1Ki"}),
     "any speed for any other": _spec("speedTolerancePercent", resultCache={"speedTolerancePercent": 51}, rule=False),
+    "speech on no volume": _spec("write volume.claimName", resultCache={"storage": "Volume"}),
+    "speech in no bucket": _spec("write bucket.url", resultCache={"storage": "Bucket"}),
+    "speech in a bucket although on a volume": _spec(
+        "write bucket.url", resultCache={"storage": "Bucket", "volume": {"claimName": "speech"}}
+    ),
+    "volume that nobody uses": _spec(
+        "write storage: Volume or storage: Bucket", resultCache={"volume": {"claimName": "speech"}}
+    ),
+    "bucket that nobody uses": _spec("or remove volume and bucket", resultCache={"bucket": {"url": "s3://speech"}}),
+    "volume for nothing": _spec(
+        "maxBytes of 1Mi or more", resultCache={"storage": "Volume", "volume": {"claimName": "a", "maxBytes": "1Ki"}}
+    ),
+    "volume without a claim": _spec("claimName", resultCache={"storage": "Volume", "volume": {}}, rule=False),
+    "bucket without a scheme": _spec(
+        "s3://bucket/prefix", resultCache={"storage": "Bucket", "bucket": {"url": "speech"}}
+    ),
+    "bucket with a password": _spec(
+        "without credentials", resultCache={"storage": "Bucket", "bucket": {"url": "s3://a:b@speech"}}
+    ),
+    "storage that does not exist": _spec("Redis", resultCache={"storage": "Disk"}, rule=False),
+    "links without keys": _spec("keysSecretRef", resultCache={"links": {}}, rule=False),
+    "links for a month": _spec(
+        "ttl of 1s to 168h", resultCache={"links": {"keysSecretRef": {"name": "a", "key": "b"}, "ttl": "169h"}}
+    ),
     "voice without a recording": _spec("write one of secretRef, configMapRef and path", voices=_voices(recording={})),
     "voice with two recordings": _spec(
         "write one of secretRef, configMapRef and path",
@@ -142,6 +166,19 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "quantities as numbers and as texts": {"spec": {"resources": {"limits": {"nvidia.com/gpu": 1, "memory": "1.5Gi"}}}},
     "finished speech for a second": {"spec": {"resultCache": {"ttl": "1s", "maxEntryBytes": "64Ki"}}},
     "no finished speech in memory": {"spec": {"resultCache": {"host": {"maxBytes": "0"}}}},
+    "finished speech on a volume": {
+        "spec": {"resultCache": {"storage": "Volume", "volume": {"claimName": "speech", "maxBytes": "1Mi"}}}
+    },
+    "finished speech in a bucket, encrypted, with links": {
+        "spec": {
+            "resultCache": {
+                "storage": "Bucket",
+                "bucket": {"url": "s3://speech/below/it", "credentialsSecretRef": {"name": "cloud"}},
+                "encryptionKeySecretRef": {"name": "keys", "key": "speech"},
+                "links": {"keysSecretRef": {"name": "keys", "key": "links"}, "ttl": "168h"},
+            }
+        }
+    },
     "voices from everywhere": {
         "spec": {
             "voices": [

@@ -31,6 +31,7 @@ _FIELDS: Final[dict[str, Callable[[Spec], Any]]] = {
     "TIMBRE_RESULT_CACHE__MAX_ENTRY_BYTES": lambda spec: spec.result_cache.max_entry_bytes.bytes,
     "TIMBRE_RESULT_CACHE__HOST_MAX_BYTES": lambda spec: spec.result_cache.host.max_bytes.bytes,
     "TIMBRE_RESULT_CACHE__SPEED_TOLERANCE_PERCENT": lambda spec: spec.result_cache.speed_tolerance_percent,
+    "TIMBRE_RESULT_CACHE__SIMILAR_TEXT": lambda spec: str(spec.result_cache.similar_text).lower(),
     "TIMBRE_DRAIN__ACCEPT_SECONDS": lambda spec: spec.drain.accept.seconds,
     "TIMBRE_DRAIN__TIMEOUT_SECONDS": lambda spec: spec.drain.timeout.seconds,
 }

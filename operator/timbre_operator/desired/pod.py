@@ -10,6 +10,7 @@ from timbre_operator.desired.environment import build_environment
 from timbre_operator.desired.inputs import Inputs, Manifest
 from timbre_operator.desired.redis_access import MOUNT, RedisAccess, build_redis_access
 from timbre_operator.desired.resources import build_resources, tolerations
+from timbre_operator.desired.results import ResultAccess, build_result_access
 from timbre_operator.desired.strategic import merged
 from timbre_operator.desired.voices import voices_environment, voices_mounts, voices_volumes
 from timbre_operator.voiceservice import VoiceService
@@ -31,7 +32,7 @@ def build_pod_template(inputs: Inputs) -> Manifest:
     template: Manifest = {"metadata": {"labels": labels.selector(service.name, labels.SERVER_COMPONENT)}}
     if inputs.secrets_checksum:
         template["metadata"]["annotations"] = {labels.CONFIG_CHECKSUM_ANNOTATION: inputs.secrets_checksum}
-    template["spec"] = _pod(inputs, build_redis_access(service))
+    template["spec"] = _pod(inputs, build_redis_access(service), build_result_access(service))
     written = service.spec.pod_template
     if written is not None:
         template = merged(template, written.model_dump(by_alias=True, exclude_unset=True))
@@ -49,7 +50,7 @@ def start_seconds(service: VoiceService) -> int:
     return ceil(spec.rollout.start_budget.seconds + spec.voice_cache.warmup.deadline.seconds)
 
 
-def _pod(inputs: Inputs, redis: RedisAccess) -> Manifest:
+def _pod(inputs: Inputs, redis: RedisAccess, results: ResultAccess) -> Manifest:
     service = inputs.service
     drain = service.spec.drain
     pod: Manifest = {
@@ -60,8 +61,8 @@ def _pod(inputs: Inputs, redis: RedisAccess) -> Manifest:
         # No preStop: on SIGTERM the server itself goes on serving for as long as endpoints may send requests.
         "terminationGracePeriodSeconds": ceil(drain.accept.seconds + drain.timeout.seconds) + _EXIT_SECONDS,
         "securityContext": pod_security(_USER),
-        "containers": [_container(inputs, redis)],
-        "volumes": _volumes(service, redis),
+        "containers": [_container(inputs, redis, results)],
+        "volumes": _volumes(service, redis, results),
         "topologySpreadConstraints": [
             _spread(service, key) for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
         ],
@@ -71,18 +72,18 @@ def _pod(inputs: Inputs, redis: RedisAccess) -> Manifest:
     return pod
 
 
-def _container(inputs: Inputs, redis: RedisAccess) -> Manifest:
+def _container(inputs: Inputs, redis: RedisAccess, results: ResultAccess) -> Manifest:
     service, release = inputs.service, inputs.release
     default_image = release.torch_image if service.spec.engine.name == "pocket-tts" else release.server_image
-    environment = [*build_environment(service), *voices_environment(service), *redis.environment]
+    environment = [*build_environment(service), *voices_environment(service), *redis.environment, *results.environment]
     mounts = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108  # an emptyDir of this pod alone
     if redis.sources:
         mounts.append({"name": "redis", "mountPath": MOUNT})
-    mounts += voices_mounts(service)
+    mounts += [*voices_mounts(service), *results.mounts]
     if _downloads(service):
         mounts.append({"name": "models", "mountPath": _MODELS})
         environment.append({"name": "HF_HOME", "value": _MODELS})
-    return {
+    container: Manifest = {
         "name": CONTAINER,
         "image": service.spec.image or default_image,
         "env": environment,
@@ -105,6 +106,9 @@ def _container(inputs: Inputs, redis: RedisAccess) -> Manifest:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": mounts,
     }
+    if results.environment_from:
+        container["envFrom"] = list(results.environment_from)
+    return container
 
 
 def _probe(path: str) -> Manifest:
@@ -118,13 +122,13 @@ def _downloads(service: VoiceService) -> bool:
     return bool((engine.model and engine.model.id) or {"model_id", "codec_model_id"} & set(engine.options or {}))
 
 
-def _volumes(service: VoiceService, redis: RedisAccess) -> list[Manifest]:
+def _volumes(service: VoiceService, redis: RedisAccess, results: ResultAccess) -> list[Manifest]:
     # Recordings on their way to the decoder: at most 10 MiB each.
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}]
     if redis.sources:
         # Readable by the group, which is fsGroup; 0440 in decimal, as the API shows it.
         volumes.append({"name": "redis", "projected": {"defaultMode": 0o440, "sources": list(redis.sources)}})
-    volumes += voices_volumes(service)
+    volumes += [*voices_volumes(service), *results.volumes]
     if _downloads(service):
         volumes.append({"name": "models", "emptyDir": {}})
     return volumes

@@ -166,40 +166,6 @@ class VoiceCache(Model):
     """What is loaded before a pod is ready."""
 
 
-class ResultMemory(Model):
-    """Finished speech in the memory of the pod."""
-
-    max_bytes: Size = Size("64Mi")
-    """The most; 0 = keep none there, only in Redis.  The container's memory limit bounds it too."""
-
-
-class ResultCache(Model):
-    """How long finished speech is kept, so that what was said once is not made again."""
-
-    enabled: bool = True
-    """Whether it is kept, and whether equal requests at one time share one synthesis."""
-    ttl: Duration = Duration("24h")
-    """How long after it was made, however often it is heard."""
-    max_entry_bytes: Size = Size("4Mi")
-    """Most bytes of one speech, as samples: 4Mi are 87 s at 24 kHz; what is longer is not kept."""
-    speed_tolerance_percent: Annotated[int, Field(ge=0, le=50)] = 0
-    """By how much speed may differ for speech to count as equal, in percent; 0 = not at all."""
-    host: ResultMemory = ResultMemory()
-    """Finished speech in the pod's memory, beside Redis."""
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            f"!self.ttl.matches('{Duration.PATTERN}') || duration(self.ttl) >= duration('1s')",
-            "write a ttl of 1s or more, or enabled: false",
-            lambda cache: cache.ttl.seconds >= 1,
-        ),
-        Rule(
-            "!isQuantity(self.maxEntryBytes) || quantity(self.maxEntryBytes).compareTo(quantity('64Ki')) >= 0",
-            "write a maxEntryBytes of 64Ki or more; a second of speech has 47Ki",
-            lambda cache: cache.max_entry_bytes.bytes >= Size("64Ki").bytes,
-        ),
-    )
-
-
 class Rollout(Model):
     """How pods are replaced by new ones, and how long a new one may take."""
 

@@ -15,8 +15,9 @@ from timbre_operator.errors import InvalidManifest
 from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text, extra
 from timbre_operator.voiceservice.names import RESERVED_ENDINGS
 from timbre_operator.voiceservice.redis import ManagedRedis, Redis
+from timbre_operator.voiceservice.results import ResultCache
 from timbre_operator.voiceservice.scaling import Autoscaling
-from timbre_operator.voiceservice.serving import Batching, Drain, Engine, Resources, ResultCache, Rollout, VoiceCache
+from timbre_operator.voiceservice.serving import Batching, Drain, Engine, Resources, Rollout, VoiceCache
 from timbre_operator.voiceservice.status import Status
 from timbre_operator.voiceservice.voices import MAX_VOICES, DeclaredVoice
 

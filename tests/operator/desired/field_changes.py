@@ -27,6 +27,17 @@ _CLAIMS = a_service().with_spec(
 )
 _KEY = {"name": "recordings", "key": "ann.ogg"}
 _LIST = {"ConfigMap/narrator-voices"}
+_SPEECH = {"name": "s", "key": "k"}
+_IN_PLACES = a_service().with_spec(
+    resultCache={
+        "storage": "Volume",
+        "volume": {"claimName": "speech", "maxBytes": "1Gi"},
+        "bucket": {"url": "s3://speech", "credentialsSecretRef": {"name": "s"}},
+        "encryptionKeySecretRef": _SPEECH,
+        "links": {"keysSecretRef": _SPEECH, "ttl": "2h"},
+    }
+)
+_IN_A_BUCKET = _IN_PLACES.with_spec(resultCache={"storage": "Bucket"})
 _VOICES = a_service().with_spec(
     voices=[{"name": "ann", "recording": {"secretRef": _KEY}, "transcript": "What she says.", "consent": "cons_1"}]
 )
@@ -46,6 +57,17 @@ CHANGES: Final[dict[str, tuple[AService, Any, set[str]]]] = {
     "resultCache.maxEntryBytes": (a_service(), "1Mi", _POD),
     "resultCache.speedTolerancePercent": (a_service(), 10, _POD),
     "resultCache.host.maxBytes": (a_service(), "128Mi", _POD),
+    "resultCache.similarText": (a_service(), True, _POD),
+    "resultCache.storage": (_IN_PLACES, "Bucket", _POD),
+    "resultCache.volume.claimName": (_IN_PLACES, "other", _POD),
+    "resultCache.volume.maxBytes": (_IN_PLACES, "2Gi", _POD),
+    "resultCache.bucket.url": (_IN_A_BUCKET, "s3://other/below", _POD),
+    "resultCache.bucket.credentialsSecretRef.name": (_IN_A_BUCKET, "t", _POD),
+    "resultCache.encryptionKeySecretRef.name": (_IN_PLACES, "t", _POD),
+    "resultCache.encryptionKeySecretRef.key": (_IN_PLACES, "l", _POD),
+    "resultCache.links.keysSecretRef.name": (_IN_PLACES, "t", _POD),
+    "resultCache.links.keysSecretRef.key": (_IN_PLACES, "l", _POD),
+    "resultCache.links.ttl": (_IN_PLACES, "3h", _POD),
     "voices[].name": (_VOICES, "bob", _POD | _LIST),
     "voices[].transcript": (_VOICES, "something else", _LIST),
     "voices[].consent": (_VOICES, "cons_2", _LIST),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,38 @@ def test_without_the_package_the_start_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(ConfigurationError, match=r"timbre\[object-storage\]"):
         a_bucket("memory:///")
+
+
+async def test_a_bucket_is_asked_where_and_as_the_clouds_own_variables_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Bucket(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_response(404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        variables = {
+            "AWS_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "somebody",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "eu-test-1",
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        try:
+            assert await a_bucket("s3://speech/below").get(NAME) is None
+        finally:
+            server.shutdown()
+            serving.join()
+    [(path, authorization)] = asked
+    assert path == f"/speech/below/a.b/{NAME.digest}/{NAME.key}"
+    assert "Credential=somebody/" in authorization
+    assert "/eu-test-1/s3/" in authorization
