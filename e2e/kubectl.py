@@ -97,6 +97,15 @@ def eventually(
         time.sleep(1 / _LOOKS_PER_SECOND)
 
 
+def throughout(look: Callable[[], T], true: Callable[[T], bool], *, seconds: float) -> None:
+    """Asserts that every look finds it so, for that long: that nothing happens shows only in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = look()
+        assert true(found), found
+        time.sleep(1 / _LOOKS_PER_SECOND)
+
+
 def condition(manifest: Manifest, kind: str) -> Mapping[str, Any]:
     """One of ``status.conditions``; empty where there is none of the kind."""
     found: Iterable[Mapping[str, Any]] = manifest.get("status", {}).get("conditions") or ()
