@@ -49,7 +49,7 @@ def measured(request: pytest.FixtureRequest) -> Callable[[str, float, str], None
     figures = request.config.stash.setdefault(FIGURES, {})
 
     def note(what: str, value: float, unit: str) -> None:
-        figures[what] = f"{value:.3g} {unit}"
+        figures[what] = f"{value:.4g} {unit}"
 
     return note
 
@@ -83,7 +83,7 @@ def cluster(images: Mapping[str, str], request: pytest.FixtureRequest) -> Iterat
     with capture.global_and_fixture_disabled():
         found = LocalCluster.up(ROOT)
     yield found
-    if found.started_here and not os.environ.get("KEEP"):
+    if found.ends_with_tests:
         found.down()
 
 

@@ -40,8 +40,9 @@ class LocalCluster:
         return replace(found, before=before)
 
     @property
-    def started_here(self) -> bool:
-        return self.before is not None
+    def ends_with_tests(self) -> bool:
+        """Whether it was started for them, and nobody wants to look at it afterwards."""
+        return self.before is not None and not os.environ.get("KEEP")
 
     def down(self) -> None:
         subprocess.run([self.root / "scripts/cluster.sh", "down"], check=True)
