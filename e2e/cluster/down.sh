@@ -23,6 +23,7 @@ stop_pods() {
   ctr -n k8s.io containers list --quiet | xargs -r ctr -n k8s.io containers delete >/dev/null 2>&1
 }
 clean_machine() {
+  end_what_is_left
   unmount_below "$RUN"        # pods' root file systems and network namespaces
   unmount_below "$NODE_STATE" # secrets, volumes
   unmount_below "$STORE"

@@ -64,6 +64,15 @@ join_cgroups() {
     echo "$BASHPID" >"$folder/$CGROUP/programs/cgroup.procs"
   done
 }
+end_what_is_left() { # a shim that containerd could not end in time outlives it
+  local processes _
+  for _ in {1..50}; do
+    processes=$(find /sys/fs/cgroup/"$CGROUP" /sys/fs/cgroup/*/"$CGROUP" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u)
+    [ -n "$processes" ] || return 0
+    xargs kill -KILL <<<"$processes" 2>/dev/null
+    sleep 0.1
+  done
+}
 remove_cgroups() { # runc makes them in a hierarchy of version 2 beside version 1 too
   local folder
   for folder in /sys/fs/cgroup/"$CGROUP" /sys/fs/cgroup/*/"$CGROUP"; do
