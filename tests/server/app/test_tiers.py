@@ -1,4 +1,4 @@
-"""What the admin port tells of the voices in memory."""
+"""What the admin port tells of the voices in memory, and how much of it they may take."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import numpy as np
+import pytest
 
 from tests.server.voicecache.descriptors import DESCRIPTOR
 from timbre_contract.api import HOTTEST_FIELD, MAX_HOTTEST
+from timbre_server.app import tiers as app_tiers
 from timbre_server.app.tiers import FeatureTiers, build_tiers
 from timbre_server.batching import BatchingDispatcher
 from timbre_server.domain.pcm import Pcm
@@ -18,6 +20,7 @@ from timbre_server.domain.voice import Features, Reference
 from timbre_server.ports import FeatureName
 from timbre_server.settings import VoiceCacheSettings
 from timbre_server.telemetry.metrics import Metrics
+from timbre_server.voicecache.container_memory import ContainerMemory
 
 
 class Extractor:
@@ -69,6 +72,14 @@ async def test_a_voice_that_is_no_longer_held_is_not_listed() -> None:
         tiers.cache.forget("erased")
 
         assert hottest(tiers) == [("kept", 1)]
+
+
+async def test_what_was_set_is_held_against_the_limit_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = ContainerMemory(limit_bytes=300 << 20, used_bytes=100 << 20)
+    monkeypatch.setattr(app_tiers, "container_memory", lambda: limit)
+    async with some_tiers(host_max_bytes=1 << 30) as tiers:
+        tiers.start()
+        assert tiers.host.capacity_bytes == 100 << 20, "half of what is left"
 
 
 async def test_the_list_is_bounded() -> None:

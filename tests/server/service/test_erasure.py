@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, NOW, Parts, recorded
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import Acknowledgements, ChangeKind, VoiceChange, VoiceName
@@ -42,6 +44,21 @@ async def test_a_replaced_recording_s_features_are_dropped_on_the_pods_that_hear
     await parts.voices.replace(TENANT, voice.id, VoiceUpload(recorded(HER_VOICE)))
     assert parts.memory.held_bytes == held
     assert (await parts.voices.delete(TENANT, voice.id)).complete
+    assert parts.memory.held_bytes == 0
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.DELETED, ChangeKind.REPLACED])
+async def test_what_another_pod_changed_is_dropped_here(parts: Parts, kind: ChangeKind) -> None:
+    fleet = AloneFleet()
+    Erasure(store=parts.store, features=parts.features, fleet=fleet, clock=lambda: NOW)
+    voice = await parts.voices.enrol(TENANT, "narrator", VoiceUpload(recorded(HIS_VOICE)))
+    assert parts.memory.held_bytes > 0
+    name = VoiceName(TENANT, voice.id)
+    if kind is ChangeKind.DELETED:
+        fleet.tell(VoiceChange(kind, name, 1, voice.digest, "1-0"))
+    else:
+        fleet.tell(VoiceChange(kind, name, 2, "another", "1-0", previous_digest=voice.digest))
+    await fleet.acknowledged("1-0", timeout_seconds=5)
     assert parts.memory.held_bytes == 0
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.fault_proxy import FaultProxy, slow
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, Pod, a_voice, by_hand, cut_followers, elsewhere, running
 from timbre_server.ports import VoiceChange
+from timbre_server.settings import RedisSettings
 from timbre_server.store import follower as follower_module
 from timbre_server.store.follower import Follower
 from timbre_server.store.heartbeat import Heart
@@ -125,6 +127,16 @@ async def test_what_was_compared_amid_a_suspicion_is_not_trusted_for_a_moment(
         while len(trusted) < 3:
             await follower.turn()
     assert not any(trusted)
+
+
+async def test_an_answer_proves_nothing_of_the_time_that_it_took(redis_server: RedisServer, scope: str) -> None:
+    delay_seconds = 0.2
+    with FaultProxy(redis_server.port) as proxy:
+        proxy.become(slow(delay_seconds))
+        async with following(Pod(RedisSettings(url=proxy.url), scope)) as follower:
+            while follower.known_up_to < 0:
+                await follower.turn()
+            assert time.monotonic() - follower.known_up_to >= delay_seconds
 
 
 async def test_a_reading_connection_that_leads_elsewhere_is_noticed(

@@ -108,6 +108,15 @@ def test_nothing_is_kept_that_was_asked_before_the_log_had_a_gap() -> None:
         assert not holdings.keep(flight, a_voice())
 
 
+def test_a_look_that_was_on_its_way_when_this_pod_deleted_the_voice_does_not_bring_it_back() -> None:
+    holdings = holding(ADA)
+    with holdings.flight(ADA) as look, holdings.flight(ADA) as deletion:
+        holdings.written(deletion)
+        holdings.drop_unless(ADA, GONE)
+        assert not holdings.keep(look, a_voice()), "before the log has told of it"
+    assert holdings.look(ADA) is None
+
+
 def test_the_least_recently_used_record_makes_room() -> None:
     holdings = holding(ADA, GRACE, max_records=2)
     holdings.use(ADA)

@@ -112,6 +112,19 @@ async def test_after_failures_in_a_row_nobody_asks_any_more(own_redis: RedisServ
     await link.close()
 
 
+async def test_with_an_open_breaker_nobody_waits_for_a_connection_either(own_redis: RedisServer) -> None:
+    settings = unhurried(own_redis).model_copy(update={"max_connections": 2, "breaker_failures": 1})
+    async with linked(settings) as link:
+        waiting = [asyncio.create_task(link.write(never_answer)) for _ in range(2)]
+        await asyncio.sleep(0)
+        link._breaker.failed()
+        with pytest.raises(StoreUnavailable, match="is away"):
+            await link.read(ask)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+
 async def test_those_who_wait_for_a_connection_when_the_breaker_opens_fail_at_once(own_redis: RedisServer) -> None:
     own_redis.signal(signal.SIGSTOP)
     settings = RedisSettings(url=own_redis.url, max_connections=2, breaker_failures=2, write_timeout_seconds=5.0)

@@ -216,6 +216,14 @@ class Fleet:
         while not await self.blobs(digest):
             pass
 
+    async def renewed(self, digest: str, *, times: int) -> None:
+        """Returns when the lease on that recording was prolonged so often."""
+        left = await self.link.read(lambda client: client.pttl(self.keys.lease(digest)))
+        while times:
+            before, left = left, await self.link.read(lambda client: client.pttl(self.keys.lease(digest)))
+            assert left > 0, "the lease has ended"
+            times -= left > before
+
     async def unleased(self, digest: str) -> None:
         """Returns when nobody has the lease on that recording."""
         while await self.link.read(lambda client: client.exists(self.keys.lease(digest))):
