@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
+# Tests wait half of their time, for processes that start and leases that end.
+WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2)))
 SOURCES := server operator tests benchmarks examples scripts e2e
 
 .PHONY: help setup redis cluster-tools lock format check test serve demo demo-server demo-fleet test-redis test-torch bench images cluster cluster-down e2e e2e-short render generate clean
@@ -40,7 +42,7 @@ cluster-tools: .venv/.dev ## build a real Kubernetes control plane for the tests
 	@scripts/cluster_tools.sh
 
 test: .venv/.dev redis cluster-tools ## run all tests (they need no GPU and no cluster; they bring their own API server)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-redis: .venv/.dev redis ## run the stores' tests on another server: REDIS_SERVER=/path/to/valkey-server
 	@$(PY) -m pytest tests/server/store tests/contract/test_keys.py $(ARGS)

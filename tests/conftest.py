@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,6 +14,14 @@ from tests.redis_server import REDIS_IS_HERE, RedisServer
 from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer, speaks_tls
 
 _SCOPES = count(1)
+_LONGEST: Final = tuple(Path(__file__).parent / folder for folder in ("cluster", "chart", "server/app"))
+"""Where single files take up to a minute."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files begin first, or one of them would run alone in the end; else the order stays that of chance."""
+    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in _LONGEST))
 
 
 def _need_redis() -> None:
