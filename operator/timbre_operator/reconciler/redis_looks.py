@@ -68,9 +68,7 @@ class RedisLooks:
         try:
             facts = await self._probe.look(target)
             await self._set_back(key, target)
-        except (
-            Exception
-        ):  # a mistake of ours about one Redis must not end the operator, which looks after the others too
+        except Exception:  # a mistake of ours about one Redis must not end the operator
             fields = {"namespace": key.namespace, "voiceservice": key.name}
             logger.exception("a look at Redis broke", extra={"fields": fields})
             self._looked[key] = target, self._clock()
