@@ -30,6 +30,7 @@ class SilentServer:
 
     def __init__(self, *, hangs_up: bool = False) -> None:
         self.connections = 0
+        self.accepted = asyncio.Event()
         self._hangs_up = hangs_up
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -47,6 +48,7 @@ class SilentServer:
 
     async def _serve(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.accepted.set()
         self._writers.append(writer)
         if self._hangs_up:
             writer.close()
@@ -83,6 +85,8 @@ async def test_an_absent_redis_costs_one_short_wait_and_no_retry(fault: str, cal
         with pytest.raises(StoreUnavailable):
             await getattr(link, call)(ask)
         assert asyncio.get_running_loop().time() - began < SOON_SECONDS
+        if fault != "refuses":
+            await server.accepted.wait()  # the client may have given up before
         assert server.connections == (fault != "refuses")
         await link.close()
 
