@@ -47,6 +47,17 @@ async def test_every_living_pod_acknowledges_a_deletion(redis_server: RedisServe
             assert answers == Acknowledgements(acknowledged=("a", "b", "c"))
 
 
+async def test_a_full_redis_still_takes_acknowledgements(own_redis: RedisServer) -> None:
+    pods = [Pod(own_redis, "full", name) for name in ("a", "b")]
+    async with running(*pods):
+        await pods[0].store.add_voice(a_voice(), b"flac")
+        with by_hand(own_redis) as client:
+            client.config_set("maxmemory", 1)
+        deletion = await pods[0].store.delete_voice(*ADA)
+        answers = await pods[0].fleet.acknowledged(deletion.entry, timeout_seconds=5)
+        assert answers == Acknowledgements(acknowledged=("a", "b"))
+
+
 async def test_a_pod_acknowledges_after_its_listeners_and_goes_on_following_meanwhile(
     redis_server: RedisServer, scope: str
 ) -> None:

@@ -37,6 +37,17 @@ def test_a_room_has_the_size_that_was_asked_for_and_can_be_written() -> None:
         assert (lent.nbytes, lent.readonly) == (nbytes, False)
 
 
+def test_an_array_that_lies_where_the_owner_of_an_ended_room_lay_is_in_no_room() -> None:
+    held = arena(1)
+    array = np.frombuffer(room(held, KIB), np.uint8)
+    assert held.shared_room_bytes([array]) == KIB
+    del array
+    foreign = np.zeros(KIB, np.uint8)
+    ((_, ended),) = held._rooms.items()  # it is cleared away with the next room
+    held._rooms[id(foreign)] = ended  # the interpreter gives ids again
+    assert held.shared_room_bytes([foreign[:8]]) is None
+
+
 def test_a_full_arena_lends_nothing_until_a_room_ends() -> None:
     held = arena(1)
     rooms = [room(held, 16 * KIB) for _ in range(4)]
