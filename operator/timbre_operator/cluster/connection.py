@@ -1,7 +1,8 @@
 """How is one request sent to the API server, and what came of it?
 
 ``kubernetes.aio`` finds the server (in a pod, or by KUBECONFIG) and keeps the token fresh: a pod's token is replaced about
-every hour, and its loader reads the file again after a minute at most.  The generated classes are left aside; manifests
+every hour, and its loader reads the file again after a minute at most.  An authority that is exchanged is followed by
+``authority``.  The generated classes are left aside; manifests
 are plain objects here, and parsing them twice costs memory.
 """
 
@@ -17,6 +18,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from timbre_operator.cluster.authority import Authority
 from timbre_operator.cluster.refusals import refusal, retry_after_seconds
 from timbre_operator.errors import ClusterError, Unavailable
 
@@ -69,10 +71,12 @@ async def watch_session() -> tuple[str, aiohttp.ClientSession]:
     """
     configuration = await load_configuration()
     client = ApiClient(configuration)
+    authority = Authority(client.rest_client.ssl_context, configuration.ssl_ca_cert)
 
     async def authenticate(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        authority.follow()
         await client.update_params_for_auth(
             request.headers, [], ["BearerToken"], request.url.path, request.method, None
         )
@@ -89,6 +93,7 @@ class Connection:
 
     def __init__(self, configuration: Configuration, *, seen: Callable[[str, str], None] | None = None) -> None:
         self._client = ApiClient(configuration)
+        self._authority = Authority(self._client.rest_client.ssl_context, configuration.ssl_ca_cert)
         self._seen = seen or (lambda _method, _outcome: None)
 
     async def __aenter__(self) -> Self:
@@ -138,6 +143,7 @@ class Connection:
     async def _once(self, method: Method, path: str, body: Any, content_type: str, seconds: float) -> Answer:
         headers = {"Content-Type": content_type, "Accept": JSON, "User-Agent": "timbre-operator"}
         timeout = aiohttp.ClientTimeout(total=seconds, connect=min(seconds, _CONNECT_SECONDS))
+        self._authority.follow()
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             response = await self._client.rest_client.request(  # type: ignore[no-untyped-call]  # ships no types
