@@ -142,5 +142,9 @@ def _descendants(pid: int) -> list[int]:
 
 
 def pin_to_core(core: int) -> None:
-    """Keeps this process off the server's core."""
+    """Keeps this process off the server's core.  Raises: RuntimeError, where there is no such core for it."""
+    if core not in (free := os.sched_getaffinity(0)):
+        raise RuntimeError(
+            f"core {core} is needed, for server and client have one each; this process may use {sorted(free)}"
+        )
     os.sched_setaffinity(0, {core})

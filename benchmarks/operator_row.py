@@ -19,7 +19,8 @@ from tests.cluster.operator_process import OperatorHome, OperatorProcess
 from tests.operator.manifests import AService, a_service
 
 SERVICES: Final = 100
-CHANGES: Final = 150
+CHANGES: Final = 60
+"""A minute of them.  Of fewer than a hundred the p99 is the slowest."""
 DEPLOYMENT: Final = "apps/v1/Deployment"
 NAMESPACE: Final = "load"
 RECONCILE_SECONDS: Final = 1.0
@@ -111,7 +112,7 @@ async def _load(api: Api, running: OperatorProcess, arrivals: _Arrivals) -> dict
         await arrivals.at(f"voice-{number}", "registry/timbre-server:0")
     all_made_seconds = time.perf_counter() - began
     await asyncio.sleep(_QUIET_SECONDS)  # the pods of a hundred services come, all at once
-    cpu = _cpu_seconds(running)
+    cpu, loaded = _cpu_seconds(running), time.perf_counter()
     latencies = []
     for change in range(1, CHANGES + 1):
         began = time.perf_counter()
@@ -126,7 +127,7 @@ async def _load(api: Api, running: OperatorProcess, arrivals: _Arrivals) -> dict
         "all_made_seconds": all_made_seconds,
         "change_to_deployment_ms": {p: 1000 * quantile(latencies, float(p)) for p in ("0.5", "0.99", "1.0")},
         "memory_mib": _memory_mib(running),
-        "cpu_share": (_cpu_seconds(running) - cpu) / CHANGES,
+        "cpu_share": (_cpu_seconds(running) - cpu) / (time.perf_counter() - loaded),
         "reconcile_p99_seconds": _histogram_quantile(await running.metrics(), 0.99),
     }
 
@@ -165,5 +166,5 @@ def operator() -> Result:
         Chart("A change reaches its Deployment, p99", "ms", {"timbre": p99}, limit=1000 * RECONCILE_SECONDS),
         Chart("Memory with 100 services, peak", "MiB", {"timbre": peak}, limit=MEMORY_MIB),
     ]
-    workload = f"{SERVICES} VoiceServices on a real API server, one change per second for {CHANGES} s"
+    workload = f"{SERVICES} VoiceServices on a real API server, one change a second, {CHANGES} of them"
     return Result("operator", workload, bars, figures, charts)

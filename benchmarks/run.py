@@ -1,7 +1,7 @@
 """Runs the benchmark rows: a table on standard output, a JSON file and a plot each in ``bench-out/``.
 
 A new row: a function that returns a ``Result``, and its line in ``ROWS``; what its plot shows is told by its ``charts``
-(see ``benchmarks.plots``).
+(see ``benchmarks.plots``).  A row that needs what is not there says so and is passed over; the others run.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -57,10 +58,21 @@ NUMBERS = {
 """``ROW=2`` is ``ROW=shared-tier``: the numbers under which the rows are planned and reported."""
 
 
-def _measured(place: str) -> Result:
+def row_at(place: str) -> Callable[[], Result]:
+    """The function of ``module:name``.  Raises: ModuleNotFoundError."""
     module, _, name = place.partition(":")
     row: Callable[[], Result] = getattr(import_module(module), name)
-    return row()
+    return row
+
+
+def _measured(place: str) -> Result | str:
+    """What the row measured, or what it lacks, in a sentence."""
+    try:
+        return row_at(place)()
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed; `make setup` brings what the rows need"
+    except RuntimeError as error:  # of rows, and of programs that they start
+        return str(error)
 
 
 def _line(bar: Bar) -> str:
@@ -69,27 +81,39 @@ def _line(bar: Bar) -> str:
     return f"  {bar.figure:<52} {bar.value:9.2f} {bar.unit:<12} {relation} {bar.bound:g}  {verdict}"
 
 
+def _written(name: str, result: Result, seconds: float) -> None:
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
+    record = {**dataclasses.asdict(result), "seconds": round(seconds, 1), "machine": machine}
+    (OUT / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    draw(dataclasses.replace(result, row=name), OUT)
+
+
+def _run(name: str) -> bool:
+    """Whether the row was measured and its bars were kept."""
+    began = time.monotonic()
+    # A process for each row: pinning and warm caches of one must not reach the next.
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        result = pool.apply(_measured, (ROWS[name],))
+    if isinstance(result, str):
+        print(f"{name}: NOT MEASURED: {result}")
+        return False
+    seconds = time.monotonic() - began
+    print(f"{result.row}: {result.workload} ({seconds:.0f} s)")
+    for bar in result.bars:
+        print(_line(bar))
+    _written(name, result, seconds)
+    return all(bar.kept for bar in result.bars)
+
+
 def main() -> int:
-    """Runs the rows that the command line names, or all; 1 if a bar was missed."""
+    """Runs the rows that the command line names, or all; 1 if a bar was missed or a row not measured."""
     chosen = [NUMBERS.get(name, name) for name in sys.argv[1:]] or list(ROWS)
     if unknown := [name for name in chosen if name not in ROWS]:
         print(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", file=sys.stderr)
         return 2
     OUT.mkdir(exist_ok=True)
-    kept = True
-    for name in chosen:
-        # A process for each row: pinning and warm caches of one must not reach the next.
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            result = pool.apply(_measured, (ROWS[name],))
-        print(f"{result.row}: {result.workload}")
-        for bar in result.bars:
-            print(_line(bar))
-            kept = kept and bar.kept
-        machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
-        record = {**dataclasses.asdict(result), "machine": machine}
-        (OUT / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-        draw(dataclasses.replace(result, row=name), OUT)
-    return 0 if kept else 1
+    kept = [_run(name) for name in chosen]
+    return 0 if all(kept) else 1
 
 
 if __name__ == "__main__":
