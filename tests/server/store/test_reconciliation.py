@@ -76,6 +76,15 @@ async def test_an_answer_older_than_what_is_held_buries_nothing(
         assert holdings.look(ADA) == replace(a_voice(), generation=2)
 
 
+async def test_what_was_asked_before_everything_was_compared_is_not_kept(redis_server: RedisServer, scope: str) -> None:
+    async with linked(unhurried(redis_server)) as link:
+        holdings = Holdings(max_recording_bytes=0)
+        store = RedisVoiceStore(link, ServiceKeys(scope))
+        with holdings.flight(ADA) as look:
+            await Reconciliation(store, holdings, tell=lambda _: None).compare()
+            assert not holdings.keep(look, a_voice()), "the log may have lost what happened since it was asked"
+
+
 async def test_a_sweep_finds_what_the_log_never_told(redis_server: RedisServer, scope: str) -> None:
     pod = Pod(redis_server, scope, sweep_seconds=0.1)
     async with running(pod):
