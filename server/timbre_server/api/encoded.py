@@ -44,6 +44,8 @@ class EncodedSpeech:
         self._only_rounds = audio_format is AudioFormat.WAV or (
             audio_format is AudioFormat.PCM and take.sample_rate_hz == CANONICAL_SAMPLE_RATE_HZ
         )
+        # What only rounds is as quickly made again; and nobody holds five minutes of a stream that leaves no trace.
+        self._may_be_kept = take.id != "" and not self._only_rounds
 
     @property
     def is_at_hand(self) -> bool:
@@ -64,9 +66,11 @@ class EncodedSpeech:
         file: list[bytes] = []
         async with aclosing(self._encoded()) as chunks:
             async for chunk in chunks:
-                file.append(chunk)
+                if self._may_be_kept:
+                    file.append(chunk)
                 yield chunk
-        self._give_back(file)
+        if self._may_be_kept:
+            self._take.keep_encoded(self._format, b"".join(file), audio_seconds=self.audio_seconds)
 
     async def whole(self) -> Sequence[Blob]:
         """The file at once, in pieces, with true lengths in its header.
@@ -102,11 +106,6 @@ class EncodedSpeech:
                     yield chunk
         if encoder is not None and (rest := await self._encoding(encoder.finish, 0)):
             yield rest
-
-    def _give_back(self, file: Sequence[bytes]) -> None:
-        # A WAV that left in pieces says of itself that nobody knows its length.
-        if self._take.id and self._format is not AudioFormat.WAV:
-            self._take.keep_encoded(self._format, b"".join(file), audio_seconds=self.audio_seconds)
 
     def _count(self, piece: Samples) -> None:
         self.audio_seconds += piece.size / self._take.sample_rate_hz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import aclosing
@@ -51,6 +52,15 @@ async def test_chunks_join_to_a_file_that_plays_the_whole_speech(speech: Take, a
     assert heard(b"".join(chunks), audio_format).duration_seconds == pytest.approx(SECONDS, abs=0.1)
     assert encoded.audio_seconds == pytest.approx(SECONDS)
     assert encoded.encode_seconds > 0
+
+
+@pytest.mark.parametrize("audio_format", [AudioFormat.PCM, AudioFormat.FLAC])
+async def test_a_stream_that_leaves_no_trace_is_not_gathered(speech: Take, audio_format: AudioFormat) -> None:
+    with CountingPool(1) as pool:
+        async with aclosing(EncodedSpeech(speech, audio_format, pool).chunks()) as chunks:
+            first = await anext(chunks)
+            await anext(chunks)
+            assert sys.getrefcount(first) == 2  # this test's own, and the question
 
 
 async def test_compression_runs_in_a_thread(speech: Take) -> None:
