@@ -102,9 +102,8 @@ class Erasure:
             if self._results is not None:
                 await self._results.unused(change.digest)
         elif change.previous_digest and change.previous_digest != change.digest:
-            self._features.forget(change.previous_digest)
-            if self._results is not None:
-                self._results.forget(change.previous_digest)
+            # Again, as above: nobody would find it any more, and a later deletion erases the present recording only.
+            await self.forget_everywhere(change.previous_digest)
 
 
 async def _erased(cache: FeatureSource | Results, digest: str) -> int | None:
