@@ -17,6 +17,7 @@ from typing import Protocol
 from timbre_contract.api import MAX_PRELOAD_REFUSALS
 from timbre_server.app.recording_files import read_recording
 from timbre_server.app.voice_archive import Archive, Entry, read_archive
+from timbre_server.ending import end
 from timbre_server.errors import ConfigurationError, NotFound, RequestRejected, TimbreError
 from timbre_server.service.names import VOICE_PREFIX
 from timbre_server.service.voices import Declared, VoiceUpload
@@ -79,8 +80,7 @@ class Preload:
     async def stop(self) -> None:
         """Ends it.  Idempotent."""
         if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
+            await end([self._watching])
 
     def report(self) -> Mapping[str, object]:
         """How many are there, and which cannot be; for people and for the operator."""

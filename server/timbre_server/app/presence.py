@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+from timbre_server.ending import end
 from timbre_server.errors import Unavailable
 from timbre_server.service.lifecycle import Lifecycle, State
 from timbre_server.store.readiness import SAY_EVERY_SECONDS
@@ -40,8 +41,7 @@ class Presence:
     async def stop(self) -> None:
         """Idempotent."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end([self._task])
 
     async def turn(self) -> None:
         """Tells, or asks, once."""

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from timbre_contract.keys import ServiceKeys
+from timbre_server.ending import end
 from timbre_server.errors import Unavailable
 from timbre_server.ports import VoiceName
 from timbre_server.store.link import RedisLink
@@ -79,8 +80,7 @@ class RedisHeat:
     async def stop(self) -> None:
         """Flushes once more, and no more after that.  Idempotent."""
         if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.wait({self._flushing})
+            await end([self._flushing])
             self._flushing = None
             with suppress(Unavailable):
                 await self.flush()

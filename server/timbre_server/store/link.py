@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import redis.exceptions
 from redis.asyncio.cluster import RedisCluster
 
+from timbre_server.ending import end
 from timbre_server.errors import ConfigurationError, StoreUnavailable
 from timbre_server.settings import RedisSettings
 from timbre_server.store.breaker import Breaker
@@ -120,8 +121,7 @@ class RedisLink:
     async def close(self) -> None:
         """Closes all connections of the pool.  Idempotent."""
         if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.wait([self._probing])
+            await end([self._probing])
         await self._client.aclose()
         await self._clients.close()
 

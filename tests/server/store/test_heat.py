@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.redis_server import RedisServer
 from tests.server.store.registries import TOPOLOGIES, linked, redis_settings, unhurried
+from tests.virtual_time import in_virtual_time
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import VoiceName
@@ -158,6 +159,29 @@ async def test_who_is_deleted_while_its_uses_are_on_their_way_in_vain_is_forgott
         await heat.flush()
         assert await heat.hottest(10) == [BERT]
     server.close()
+
+
+class LosesACancellation(RedisHeat):
+    """As the library does where its connections have a timeout, before Python 3.12."""
+
+    lost = False
+
+    async def flush(self) -> None:
+        if not self.lost:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.lost = True
+
+
+@in_virtual_time
+async def test_it_ends_though_its_cancellation_was_lost() -> None:
+    link = RedisLink(RedisSettings(url="redis://127.0.0.1:1"))
+    heat = LosesACancellation(link, ServiceKeys("lost"), half_life_seconds=HALF_LIFE_SECONDS)
+    await heat.start()
+    await asyncio.sleep(heat_module.FLUSH_SECONDS + 1)
+    await heat.stop()
+    assert heat.lost
 
 
 async def test_it_flushes_by_itself_and_once_more_at_the_end(
