@@ -123,7 +123,9 @@ class RedisRegistry:
         await self.fleet.stop()
 
     def _task(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.create_task(work, name=name)
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_report)
+        return task
 
     def _redis_now(self) -> float:
         return self._redis_clock.at(self._clock())
@@ -138,3 +140,8 @@ class RedisRegistry:
             await asyncio.sleep(self._sweep_seconds * random.uniform(2 / 3, 4 / 3))  # noqa: S311 - spreads load only
             with contextlib.suppress(StoreUnavailable):
                 await self._reconciliation.compare()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("this pod goes on without it: %s has ended", task.get_name(), exc_info=error)

@@ -313,6 +313,21 @@ async def test_a_server_that_starts_without_redis_follows_as_soon_as_it_comes(ow
         await pod.link.close()
 
 
+async def test_work_in_the_background_that_fails_is_told_and_harms_nobody(
+    redis_server: RedisServer, scope: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pod = Pod(redis_server, scope)
+
+    async def failing() -> None:
+        raise ValueError("a registry that nobody can read")
+
+    monkeypatch.setattr(pod.registry.checker, "run", failing)
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        assert await pod.store.voice(*ADA) == a_voice()
+    assert "check-uses has ended" in caplog.text
+
+
 async def test_a_stopped_pod_says_goodbye_and_leaves_no_task(redis_server: RedisServer, scope: str) -> None:
     before = asyncio.all_tasks()
     pod = Pod(redis_server, scope)
