@@ -164,6 +164,7 @@ class RedisLink:
             _LOG.warning("redis does not answer; nobody asks it until a probe succeeds (%s)", type(error).__name__)
             # In a context of its own: it works for no request.
             self._probing = asyncio.create_task(self._probe(), name="redis-probe", context=Context())
+            self._probing.add_done_callback(self._probed)
         refused = refusal(error)
         return StoreUnavailable(in_vain) if refused.message == NO_ANSWER else refused
 
@@ -183,6 +184,12 @@ class RedisLink:
                 self._breaker.probed()
                 _LOG.warning("redis answers again")
                 return
+
+    def _probed(self, probing: asyncio.Task[None]) -> None:
+        """Nothing but a probe closes the breaker, so one that fails in a way that nobody foresaw must not leave it open."""
+        if not probing.cancelled() and (error := probing.exception()) is not None:
+            _LOG.error("the probe of redis has failed, so callers ask again", exc_info=error)
+            self._breaker.probed()
 
     async def _ping(self) -> None:
         if isinstance(self._client, RedisCluster):

@@ -1,4 +1,4 @@
-"""A Redis that answers, but slower than a request may wait, is away still."""
+"""When does a probe close the breaker?  Once Redis answers as promptly as a read needs it, and in any case some day."""
 
 from __future__ import annotations
 
@@ -43,3 +43,22 @@ async def test_the_breaker_closes_once_redis_answers_as_promptly_as_a_read_needs
             while link.breaker_open:
                 await prompt.wait()
                 await asyncio.sleep(0)
+
+
+async def test_a_probe_that_fails_in_an_unforeseen_way_leaves_no_breaker_open(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(_: RedisLink) -> None:
+        raise ValueError("a library that does what it never did")
+
+    async with linked(RedisSettings(url=own_redis.url, breaker_failures=1)) as link, asyncio.timeout(20):
+        own_redis.kill()
+        monkeypatch.setattr(RedisLink, "_find_way", fails)
+        with pytest.raises(StoreUnavailable):
+            await link.read(lambda client: client.get("timbre:1:test"))
+        assert link._probing is not None
+        await asyncio.wait({link._probing})
+        await asyncio.sleep(0)
+        assert not link.breaker_open
+        assert "callers ask again" in caplog.text
+        own_redis.start()
