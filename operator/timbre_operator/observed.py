@@ -85,6 +85,8 @@ class Load:
     """Pods that could not be scraped for three periods; while there are some the totals are held."""
     held: bool = False
     """Whether the totals are old values, kept because pods are silent."""
+    measured: bool = True
+    """False where no pod was ever heard, and all is known is which ones are silent."""
     cold_pods: tuple[str, ...] = ()
     """Pods that serve before their warm-up was done."""
     refused_voices: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from timbre_operator.observed import Manifest, Observed, controller_uid
 from timbre_operator.plan import Key, key_of, plan
 from timbre_operator.ports import ServiceKey
 from timbre_operator.reconciler.memory import Memory
-from timbre_operator.reconciler.observing import Outcome, found_children, observed_of
+from timbre_operator.reconciler.observing import Outcome, found_children, observed_of, serving_redis
 from timbre_operator.reconciler.pod_events import explain
 from timbre_operator.reconciler.prerequisites import Gathering, Prerequisites
 from timbre_operator.reconciler.reporting import report, settling_seconds
@@ -84,6 +84,7 @@ class Reconciler:
         world, uid = self._world, service.metadata.uid
         ready = await self._gathering.gather(service, world.surroundings.kinds, memory)
         memory.reach(redis_target(service, ready.secrets))
+        memory.redis_serves(serving_redis(world.live.pods(key)))
         wanted = build_children(ready.inputs)
         found, unread = await found_children(world, key, wanted, memory)
         memory.reads.keep({Key(f.kind, service.namespace, f.name) for f in (*ready.failures, *unread.values())})

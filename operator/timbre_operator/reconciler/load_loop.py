@@ -100,7 +100,8 @@ class LoadLoop:
         answers = await asyncio.gather(*(self._sample(pod) for _, pod in asked))
         samples: dict[ServiceKey, dict[str, PodSample | None]] = {key: {} for key in pods}
         for (key, pod), sample in zip(asked, answers, strict=True):
-            samples[key][pod["metadata"]["name"]] = sample
+            if sample is not None or not _starts(pod):
+                samples[key][pod["metadata"]["name"]] = sample
         for key, of_service in samples.items():
             self._services[key].ledger.advance(of_service, now)
             self._tell(key, now)
@@ -184,6 +185,12 @@ def _began(status: Mapping[str, Any]) -> bool:
     """Whether the server runs, or did: one that crashed is a pod that does not answer, one that never began is none."""
     container = _container(status)
     return "running" in (container.get("state") or {}) or int(container.get("restartCount") or 0) > 0
+
+
+def _starts(pod: Manifest) -> bool:
+    """Whether it runs for the first time and has not been ready: nobody has to listen yet, so silence says nothing."""
+    container = _container(pod["status"])
+    return container.get("started") is False and not int(container.get("restartCount") or 0)
 
 
 def _address(pod: Manifest) -> str | None:

@@ -98,6 +98,10 @@ class Memory:
     """How its Redis is reached; facts where a Secret is missing."""
     redis: RedisFacts | None = None
     """What its Redis said when it was asked last."""
+    redis_pods: frozenset[str] = frozenset()
+    """Which pods of its managed Redis serve, and since when."""
+    look_again: bool = False
+    """Whether what was seen of it is out of date."""
     redis_settings: Mapping[str, str] = field(default_factory=dict)
     """What its Redis is to be told, because somebody changed it by hand."""
     written: Mapping[str, Any] | None = None
@@ -110,3 +114,11 @@ class Memory:
         if self.redis_target is not None and self.redis_target.address != target.address:
             self.redis, self.redis_settings = None, {}
         self.redis_target = target
+
+    def redis_serves(self, pods: frozenset[str]) -> None:
+        """These pods of Redis serve: trouble that was seen before they did is none of theirs, and is looked at anew."""
+        if pods - self.redis_pods:
+            self.look_again = True
+            if self.redis is not None and self.redis.problem is not None:
+                self.redis = None
+        self.redis_pods = pods

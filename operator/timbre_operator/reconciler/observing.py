@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from timbre_contract import labels
 from timbre_operator.errors import ClusterError
 from timbre_operator.kinds import kind_of
 from timbre_operator.observed import Failure, Manifest, Observed, RedisFacts
@@ -73,6 +74,17 @@ def observed_of(
         failures=(*ready.failures, *outcome.failures, *world.surroundings.failures),
         missing_references=ready.missing,
         changed=_changed(service, world),
+    )
+
+
+def serving_redis(pods: Iterable[Manifest]) -> frozenset[str]:
+    """Which pods of a managed Redis are ready, each with the moment since when."""
+    return frozenset(
+        f"{pod['metadata'].get('uid')} {condition.get('lastTransitionTime')}"
+        for pod in pods
+        if (pod["metadata"].get("labels") or {}).get(labels.COMPONENT_LABEL) == labels.REDIS_COMPONENT
+        for condition in (pod.get("status") or {}).get("conditions") or ()
+        if condition["type"] == "Ready" and condition["status"] == "True"
     )
 
 

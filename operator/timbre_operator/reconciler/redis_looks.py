@@ -91,12 +91,15 @@ class RedisLooks:
         if not isinstance(target, RedisTarget):
             return None
         before, when = self._looked.get(key, (None, 0.0))
+        if memory is not None and memory.look_again:
+            memory.look_again = False
+            return target
         return target if before != target or self._clock() - when >= LOOK_SECONDS else None
 
     def _tell(self, key: ServiceKey, target: RedisTarget, facts: RedisFacts) -> None:
         self._looked[key] = target, self._clock()
         memory = self._memories.get(key)
-        if memory is None or memory.redis_target != target:
+        if memory is None or memory.redis_target != target or memory.look_again:
             return  # the service went, or its Redis is another one by now
         before, memory.redis = memory.redis, facts
         if before is None or _gist(before) != _gist(facts):

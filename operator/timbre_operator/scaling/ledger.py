@@ -118,10 +118,12 @@ class Ledger:
         self._remember([part for part in progress if part], rates, elapsed_seconds)
 
     def load(self) -> Load | None:
-        """What is known; None before it was measured for the first time."""
-        if not self._measured or self._advanced_at is None:
+        """What is known; None before it was measured for the first time, or before it is clear that nobody answers."""
+        if self._advanced_at is None:
             return None
-        now = self._advanced_at
+        now, silent = self._advanced_at, self._silent_pods()
+        if not self._measured:
+            return Load(measured=False, held=True, silent_pods=silent) if silent else None
         return Load(
             queue_depth=round(self._queue),
             work_seconds=self._published_work,
@@ -129,7 +131,7 @@ class Ledger:
             hit_rate_percent=self._history.hit_rate_percent(now),
             extraction_seconds=min(self._extraction.value, self._published_work),
             trend=self._history.trend(now),
-            silent_pods=tuple(sorted(name for name, pod in self._pods.items() if pod.hearing is not Hearing.GOOD)),
+            silent_pods=silent,
             held=self._held,
             cold_pods=tuple(sorted(name for name, pod in self._pods.items() if pod.cold(now))),
             refused_voices=tuple(sorted({voice for pod in self._pods.values() for voice in pod.refused_voices})),
@@ -145,6 +147,9 @@ class Ledger:
             # Pods that hold the same voices do not hold more of them together: more pods would be no cure.
             labels.WORKING_SET_SERIES: 0.0,
         }
+
+    def _silent_pods(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name, pod in self._pods.items() if pod.hearing is not Hearing.GOOD))
 
     def _lost(self) -> bool:
         """Whether there are pods, and nothing is known of any: then no number would be true."""

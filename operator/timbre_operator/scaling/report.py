@@ -38,7 +38,7 @@ def report(previous: AutoscalingStatus | None, observed: Observed, now: datetime
         return AutoscalingStatus(class_="None")
     before = previous or AutoscalingStatus(class_=autoscaling.class_)
     load, replicas = observed.load, _replicas(observed)
-    if load is None or replicas is None:
+    if load is None or not load.measured or replicas is None:
         return before.model_copy(update={"class_": autoscaling.class_})
     now_asked = _asked(observed, load, replicas)
     return AutoscalingStatus(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Final
 
 from timbre_operator.observed import METRICS_API_DISABLED, Manifest, Observed, OptionalKind
 from timbre_operator.status.finding import Finding, Verdict, first_finding, quoted
-from timbre_operator.status.pods import conditions_of
+from timbre_operator.status.pods import conditions_of, moment
 
 _QUIET: Final = {"Disabled", "Starting"}
 """Reasons for which nobody has to do anything."""
+_NEW: Final = timedelta(seconds=45)
+"""Of an HPA: two of its looks, 15 s apart, of which the first came before our two looks at the pods, and as much again for a
+busy cluster."""
 _ADAPTER: Final = (
     "install the chart with metricsApi.enabled=true, or let prometheus-adapter serve the series (docs/autoscaling.md)"
 )
 
 
-def autoscaling_active(observed: Observed) -> Verdict:
+def autoscaling_active(observed: Observed, now: datetime) -> Verdict:
     """The condition AutoscalingActive."""
     scaling = observed.service.spec.autoscaling
     bounds = f"{scaling.min_replicas} to {scaling.max_replicas} pods"
@@ -30,8 +34,10 @@ def autoscaling_active(observed: Observed) -> Verdict:
             found = first_finding(observed, (_no_keda, _load_held, _scaled_object_fails))
             name = f"ScaledObject {observed.service.name}"
         case "HPA":
-            found = first_finding(observed, (_hpa_fails, _load_held))
             name = f"HorizontalPodAutoscaler {observed.service.name}"
+            if _waits_for_the_first_look(observed, now):
+                return Verdict("False", "Starting", f"{name} waits for the first look at the pods")
+            found = first_finding(observed, (_hpa_fails, _load_held))
     if found is not None:
         return Verdict.false(found)
     if _judge(observed) is None:
@@ -49,6 +55,18 @@ def _judge(observed: Observed) -> Manifest | None:
     kind = "ScaledObject" if observed.service.spec.autoscaling.class_ == "KEDA" else "HorizontalPodAutoscaler"
     autoscaler = observed.child(kind)
     return autoscaler if autoscaler is not None and conditions_of(autoscaler) else None
+
+
+def _waits_for_the_first_look(observed: Observed, now: datetime) -> bool:
+    """Whether it asked for a series before there was one, and nothing else is wrong."""
+    autoscaler = _judge(observed)
+    if autoscaler is None or observed.metrics_api:
+        return False
+    active = conditions_of(autoscaler).get("ScalingActive") or {}
+    if active.get("status") != "False" or not str(active.get("reason")).endswith("Metric"):
+        return False
+    made = moment(autoscaler["metadata"].get("creationTimestamp"))
+    return observed.load is None or (made is not None and now - made < _NEW and not observed.load.held)
 
 
 def _no_keda(observed: Observed) -> Finding | None:
@@ -93,6 +111,8 @@ def _hpa_condition(reason: str, words: str, observed: Observed) -> Finding | Non
         )
     if observed.metrics_api and reason.endswith("Metric"):
         return _no_metrics(observed.metrics_api)
+    if reason.endswith("Metric") and (unheard := _load_held(observed)) is not None:
+        return unheard
     if reason.endswith("Metric"):
         return Finding(reason, f"the autoscaler cannot read a series; see kubectl get apiservice: {quoted(words)}")
     return Finding(reason or "ScalingFailed", f"the autoscaler does not get through: {quoted(words)}")

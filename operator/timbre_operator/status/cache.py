@@ -10,7 +10,7 @@ def cache_warm(observed: Observed, *, serving: int) -> Verdict:
     """The condition CacheWarm; ``serving`` pods are asked for voices now."""
     load, spec = observed.load, observed.service.spec
     target = spec.autoscaling.targets.hit_rate_percent
-    if load is None or not serving:
+    if load is None or not load.measured or not serving:
         return Verdict("Unknown", "NotMeasured", "no pod was asked about its voices yet")
     if load.cold_pods:
         return Verdict(

@@ -37,7 +37,7 @@ def build_status(observed: Observed, *, autoscaling: AutoscalingStatus | None, n
         replicas=rollout.pods if rollout else 0,
         ready_replicas=rollout.ready if rollout else 0,
         desired_replicas=rollout.desired if rollout else None,
-        queue_depth=load.queue_depth if load else None,
+        queue_depth=load.queue_depth if load and load.measured else None,
         hit_rate_percent=load.hit_rate_percent if load else None,
         endpoint=_endpoint(observed),
         redis=RedisStatus(
@@ -65,7 +65,7 @@ def build_invalid_status(manifest: Mapping[str, Any], sentences: Sequence[str], 
 
 
 def _conditions(observed: Observed, rollout: Rollout | None, now: datetime) -> tuple[Condition, ...]:
-    redis, scaling = redis_ready(observed, now), autoscaling_active(observed)
+    redis, scaling = redis_ready(observed, now), autoscaling_active(observed, now)
     trouble = trouble_of(observed, now, redis_verdict=redis, autoscaling_verdict=scaling)
     verdicts = {
         "Ready": _ready(observed, rollout, trouble),

@@ -131,6 +131,25 @@ async def test_a_pod_that_never_began_is_not_silent_and_one_that_crashed_is() ->
     assert set(scene.scraper.asked) == {"10.0.0.1:9000"}
 
 
+async def test_a_pod_that_starts_for_the_first_time_is_not_silent_and_is_heard_as_soon_as_it_speaks() -> None:
+    scene = Scene()
+    starting = scene.pod("starting", "10.0.0.1", container=RUNNING | {"started": False})
+    again = scene.pod("again", "10.0.0.2", container=RUNNING | {"started": False, "restartCount": 1})
+    scene.scraper.pods.clear()
+    for _ in range(5):
+        await scene.round()
+    load = scene.loop.load(KEY)
+    assert load is not None
+    assert load.silent_pods == ("again",)
+    scene.scraper.pods = {"10.0.0.1:9000": starting, "10.0.0.2:9000": again}
+    starting.queued = 3
+    for _ in range(3):
+        await scene.round()
+    load = scene.loop.load(KEY)
+    assert load is not None
+    assert (load.silent_pods, load.queue_depth) == ((), 3)
+
+
 async def test_a_service_that_is_gone_has_no_series() -> None:
     scene = Scene()
     await scene.round()

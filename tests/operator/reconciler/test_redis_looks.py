@@ -10,6 +10,7 @@ import pytest
 from tests.operator.manifests import a_service
 from tests.operator.reconciler.scene import KEY, Scene, a_scene
 from tests.virtual_time import in_virtual_time
+from timbre_contract import labels
 from timbre_operator.observed import RedisFacts, RedisProblem
 from timbre_operator.ports import RedisTarget, ServiceKey
 from timbre_operator.reconciler.memory import Memory
@@ -200,3 +201,46 @@ async def test_a_look_that_breaks_ends_no_other_one_and_waits_for_its_turn(caplo
     for _ in range(2):
         await looks.round()
     assert caplog.text.count("a look at Redis broke") == 1
+
+
+def _redis_pod(*, ready: bool) -> dict[str, object]:
+    conditions = [{"type": "Ready", "status": str(ready), "lastTransitionTime": "2026-01-01T00:00:08Z"}]
+    marks = labels.selector("narrator", labels.REDIS_COMPONENT)
+    container = {"name": "redis", "ready": ready, "started": ready, "state": {"running": {}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "narrator-redis-0", "namespace": "studio", "uid": "p", "labels": marks},
+        "status": {"phase": "Running", "conditions": conditions, "containerStatuses": [container]},
+    }
+
+
+async def test_a_redis_that_begins_to_serve_is_looked_at_at_once_and_not_blamed_for_the_time_before() -> None:
+    scene = await a_scene()
+    scene.cluster.add(_redis_pod(ready=False))
+    probe = Probe(RedisFacts(address="x:6379", problem=RedisProblem.UNREACHABLE))
+    looks = _looks(scene, probe, [])
+    await looks.round()
+    await scene.turn()
+    assert scene.condition("RedisReady")["reason"] == "Starting"
+
+    scene.cluster.add(_redis_pod(ready=True))
+    await scene.turn()
+    assert scene.condition("RedisReady")["reason"] == "NotAskedYet"
+    assert scene.condition("Degraded")["status"] == "False"
+    probe.facts = WELL
+    for _ in range(3):
+        await looks.round()
+    await scene.turn()
+    assert scene.condition("RedisReady")["reason"] == "Reachable"
+    assert len(probe.looks) == 2
+
+
+async def test_a_redis_that_answers_nobody_though_its_pod_serves_is_told() -> None:
+    scene = await a_scene()
+    scene.cluster.add(_redis_pod(ready=True))
+    looks = _looks(scene, Probe(RedisFacts(address="x:6379", problem=RedisProblem.UNREACHABLE)), [])
+    await scene.turn()
+    await looks.round()
+    await scene.turn()
+    assert scene.condition("RedisReady")["reason"] == "Unreachable"

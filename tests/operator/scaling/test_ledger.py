@@ -63,6 +63,15 @@ def test_work_is_what_all_pods_are_asked_to_do_per_second() -> None:
     assert scene.load.extraction_seconds == pytest.approx(2 * 0.2)
 
 
+def test_pods_that_were_never_heard_are_named_and_no_number_is_served() -> None:
+    ledger = Ledger()
+    for look in range(PATIENCE_PERIODS + 1):
+        assert ledger.load() is None
+        ledger.advance({"a": None}, look * PERIOD)
+    assert ledger.load() == Load(measured=False, held=True, silent_pods=("a",))
+    assert ledger.series() is None
+
+
 def test_before_two_samples_nothing_is_known_and_nothing_is_served() -> None:
     ledger, pod = Ledger(), APod(synthesis=5000.0, queued=7)
     ledger.advance({"a": pod.sample()}, 0.0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from tests.operator.manifests import AService, a_service
-from tests.operator.status.states import AState, Built, a_good_state, an_hpa, an_object
+from tests.operator.status.states import NOW, AState, Built, a_good_state, an_hpa, an_object
 from timbre_operator.observed import METRICS_API_DISABLED, Load
 from timbre_operator.voiceservice.status import Condition
 
@@ -36,6 +38,29 @@ def test_an_hpa_that_has_not_looked_yet_is_starting() -> None:
     active = _active(_with(an_object("HorizontalPodAutoscaler")))
     assert (active.status, active.reason) == ("False", "Starting")
     assert _with(an_object("HorizontalPodAutoscaler")).condition("Degraded").status == "False"
+
+
+def _made(seconds_ago: int) -> Built:
+    hpa = _hpa("ScalingActive", "False", "FailedGetObjectMetric", _UNREAD)
+    made = (NOW - timedelta(seconds=seconds_ago)).isoformat()
+    return hpa.changed(lambda manifest: manifest["metadata"].update(creationTimestamp=made))
+
+
+def test_an_hpa_that_asked_before_anybody_looked_waits_and_nothing_is_wrong() -> None:
+    for state in (_with(_made(seconds_ago=20)), _with(_made(seconds_ago=600)).knowing(load=None)):
+        assert (_active(state).status, _active(state).reason) == ("False", "Starting")
+        assert "waits for the first look at the pods" in _active(state).message
+        assert state.condition("Degraded").status == "False"
+
+
+def test_an_hpa_that_reads_nothing_for_longer_is_in_trouble() -> None:
+    assert _active(_with(_made(seconds_ago=60))).reason == "FailedGetObjectMetric"
+
+
+def test_an_hpa_that_reads_nothing_because_no_pod_was_ever_heard_says_so() -> None:
+    unheard = Load(measured=False, held=True, silent_pods=("narrator-1",))
+    for seconds_ago in (20, 600):
+        assert _active(_with(_made(seconds_ago)).knowing(load=unheard)).reason == "LoadUnknown"
 
 
 _UNREAD = (

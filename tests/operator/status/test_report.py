@@ -244,3 +244,10 @@ def test_a_crash_is_told_for_ten_minutes_after_the_pod_is_back() -> None:
     old = a_pod().ended(139, at=LONG_AGO).running_again()
     state = a_good_state().knowing(pods=()).with_pods(old)
     assert _verdicts(state.status())["Degraded"] == "False/AsExpected"
+
+
+def test_what_was_never_heard_is_no_number() -> None:
+    unheard = Load(measured=False, held=True, silent_pods=("narrator-1",))
+    status = a_good_state().knowing(load=unheard).status()
+    assert status.queue_depth is None
+    assert a_good_state().knowing(load=unheard).condition("CacheWarm").reason == "NotMeasured"
