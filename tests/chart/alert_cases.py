@@ -73,6 +73,15 @@ CASES: Final = (
         fires=(),
     ),
     Case(
+        "TimbreSpeechNotKept",  # 95 % leave no trace, then 50 %
+        {
+            _service("timbre_result_cache_lookups_total", outcome="bypass"): "0+95x45 4275+50x60",
+            _service("timbre_result_cache_lookups_total", outcome="miss"): "0+5x45 225+50x60",
+        },
+        silent=(25, 75),
+        fires=(35, 44),
+    ),
+    Case(
         "TimbreStaleVoiceSpoken",
         {_service("timbre_voice_stale_reads_total"): "0+0x9 1+0x90"},
         silent=(9, 30),

@@ -22,6 +22,8 @@ SLOW_FIRST_AUDIO_SECONDS: Final = 1.2
 """From the same articles, which promise 95 % of answers within 1.2 s."""
 FAILED_RATIO: Final = 0.05
 """One request in twenty is refused or fails: a user meets it within minutes."""
+UNTRACED_RATIO: Final = 0.9
+"""Of answers: private texts and single recordings are some of the traffic, where nearly all of it is so a cache is no use."""
 LONG_QUEUE_RATIO: Final = 0.5
 """Of maxPending, at which requests are refused: what remains is the time to act."""
 LEAST_RATE: Final = 0.1
@@ -37,6 +39,7 @@ def build_alerts(service: VoiceService, *, scraped: bool) -> list[Manifest]:
     """``rules`` of the service; those that tell of missing series only where our PodMonitors scrape."""
     return [
         *_about_voices(service),
+        *(_about_finished_speech(service) if service.spec.result_cache.enabled else ()),
         *_about_requests(service),
         *_about_redis(service),
         *(_about_silence(service) if scraped else ()),
@@ -79,6 +82,23 @@ def _about_voices(service: VoiceService) -> Iterator[Manifest]:
         summary=f"{_named(service)} spoke a voice more than a second after it had been replaced or deleted",
         description="Sampled uses say so. Look whether Redis stood still or fell back in time, and set"
         " TIMBRE_FRESHNESS__MODE=strict in podTemplate until it is clear why.",
+    )
+
+
+def _about_finished_speech(service: VoiceService) -> Iterator[Manifest]:
+    lookups = metrics.RESULT_CACHE_LOOKUPS
+    untraced = f"sum(rate({_series(service, lookups, outcome='bypass')}[10m]))"
+    answered = f"sum(rate({_series(service, lookups)}[10m]))"
+    yield _alert(
+        service,
+        "TimbreSpeechNotKept",
+        f"{untraced} / {answered} > {UNTRACED_RATIO} and {answered} > {LEAST_RATE}",
+        lasting="30m",
+        severity="info",
+        summary=f"{_named(service)} keeps hardly any of its speech",
+        description="{{ $value | humanizePercentage }} of the answers left no trace, so what is said again is made again."
+        " Look whether clients send Cache-Control: no-store or a recording with each request, or whether texts match the"
+        " patterns of private ones.",
     )
 
 

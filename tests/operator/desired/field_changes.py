@@ -52,7 +52,7 @@ CHANGES: Final[dict[str, tuple[AService, Any, set[str]]]] = {
     "engine.model.revision": (_HUB, "1" * 40, _POD),
     "engine.model.path": (_POCKET, "/b", _POD),
     "engine.options": (a_service(), {"threads": 2}, _POD),
-    "resultCache.enabled": (a_service(), False, _POD),
+    "resultCache.enabled": (a_service(), False, _POD | {"PrometheusRule/narrator"}),
     "resultCache.ttl": (a_service(), "1h", _POD),
     "resultCache.maxEntryBytes": (a_service(), "1Mi", _POD),
     "resultCache.speedTolerancePercent": (a_service(), 10, _POD),

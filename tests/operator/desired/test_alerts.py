@@ -33,6 +33,11 @@ def test_the_queue_is_held_against_what_the_service_lets_wait() -> None:
     assert _alerts(service)["TimbreQueueLong"]["expr"].endswith("> 45")
 
 
+def test_nobody_is_called_about_speech_that_shall_not_be_kept() -> None:
+    kept, not_kept = _alerts(a_service()), _alerts(a_service().with_spec(resultCache={"enabled": False}))
+    assert set(kept) - set(not_kept) == {"TimbreSpeechNotKept"}
+
+
 def test_a_redis_of_somebody_else_has_alerts_of_somebody_else() -> None:
     ours, theirs = _alerts(a_service()), _alerts(a_service().on_external_redis())
     assert set(ours) - set(theirs) == {"TimbreRedisMemoryNearlyFull", "TimbreRedisDown"}
