@@ -82,8 +82,13 @@ def pods_of(observed: Observed, component: str) -> tuple[Pod, ...]:
         and not manifest["metadata"].get("deletionTimestamp")
     ]
     by_name = sorted(found, key=lambda manifest: str(manifest["metadata"]["name"]))
-    newest = sorted(by_name, key=lambda manifest: str(manifest["metadata"].get("creationTimestamp")), reverse=True)
-    return tuple(_pod(manifest, observed) for manifest in newest)
+    # Times are whole seconds: of pods of one second the newest is that which is as the Deployment wants it.
+    wanted_now = _wishes(((observed.child("Deployment") or {}).get("spec") or {}).get("template") or {})
+
+    def age(manifest: Manifest) -> tuple[str, bool]:
+        return str(manifest["metadata"].get("creationTimestamp")), _wishes(manifest) == wanted_now
+
+    return tuple(_pod(manifest, observed) for manifest in sorted(by_name, key=age, reverse=True))
 
 
 def conditions_of(manifest: Manifest) -> Mapping[str, Mapping[str, Any]]:
@@ -102,6 +107,12 @@ def warnings_about(observed: Observed, kind: str, name: str) -> Iterator[Warned]
         about = event.get("involvedObject") or event.get("regarding") or {}
         if (about.get("kind"), about.get("name")) == (kind, name):
             yield Warned(str(event.get("reason", "")), str(event.get("message") or event.get("note") or ""))
+
+
+def _wishes(pod: Manifest) -> list[tuple[object, ...]]:
+    """What a spec says of each container that admission leaves as it is."""
+    containers = (pod.get("spec") or {}).get("containers") or ()
+    return [(item.get("name"), item.get("image"), item.get("resources")) for item in containers]
 
 
 def _pod(manifest: Manifest, observed: Observed) -> Pod:

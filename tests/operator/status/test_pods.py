@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.operator.status.states import IMAGE, LATELY, APod, a_pod, a_state
+import pytest
+
+from tests.operator.status.states import IMAGE, LATELY, APod, a_deployment, a_pod, a_state
 from timbre_contract import labels
 from timbre_operator.observed import Observed
 from timbre_operator.status.pods import Pod, pods_of
@@ -72,3 +74,12 @@ def test_pods_of_another_component_do_not_count() -> None:
 def test_pods_of_one_moment_stand_in_the_order_of_their_names() -> None:
     observed = a_state().with_pods(a_pod("narrator-b"), a_pod("narrator-a")).observed()
     assert [pod.name for pod in pods_of(observed, "server")] == ["narrator-a", "narrator-b"]
+
+
+@pytest.mark.parametrize("names", [("narrator-1", "narrator-2"), ("narrator-2", "narrator-1")], ids="-".join)
+def test_of_pods_of_one_second_the_newest_is_as_the_deployment_wants_it(names: tuple[str, str]) -> None:
+    old, new = (a_pod(name).with_memory_limit(limit) for name, limit in zip(names, ("1Gi", "2Gi"), strict=True))
+    template = {"spec": {"containers": new.manifest["spec"]["containers"]}}
+    deployment = a_deployment().changed(lambda manifest: manifest["spec"].update(template=template))
+    observed = a_state().having(deployment).with_pods(old, new).observed()
+    assert [pod.name for pod in pods_of(observed, "server")] == [names[1], names[0]]
