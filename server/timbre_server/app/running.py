@@ -12,6 +12,7 @@ import uvloop
 
 from timbre_contract.exits import ENGINE_FAILED, EXIT_FAILED
 from timbre_server.api.admin import AdminHooks, create_admin
+from timbre_server.app.heap import bound_heap
 from timbre_server.app.listeners import Listener
 from timbre_server.app.wiring import Parts, wire
 from timbre_server.errors import ConfigurationError, TimbreError
@@ -31,6 +32,7 @@ def serve(settings: Settings) -> int:
     # Threads that compute hold the interpreter for 5 ms at a time by default (sys.getswitchinterval), which the
     # event loop would wait for at every turn; 0.5 ms keeps a request's overhead under the bound of `make bench`.
     sys.setswitchinterval(0.0005)
+    bound_heap()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(Process(settings).run())
 
