@@ -111,7 +111,12 @@ make_bridge() {
 }
 PASS=(-i "$BRIDGE" -o "$BRIDGE" -m comment --comment timbre-cluster -j ACCEPT)
 remove_bridge() {
+  local port
   iptables -S FORWARD 2>/dev/null | grep -q timbre-cluster && iptables -D FORWARD "${PASS[@]}"
+  # A pod's end goes with its network namespace, which the kernel removes in its own time.
+  for port in /sys/class/net/"$BRIDGE"/brif/*; do
+    [ ! -e "$port" ] || ip link delete "${port##*/}" 2>/dev/null
+  done
   ip link show "$BRIDGE" >/dev/null 2>&1 && ip link delete "$BRIDGE" # its address and its routes go with it
   return 0
 }
