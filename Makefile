@@ -78,7 +78,7 @@ e2e: .venv/.dev images ## run the end-to-end tests on a cluster that is started 
 	@$(PY) -m pytest e2e -p no:randomly $(ARGS)
 
 e2e-short: ARGS = -m short
-e2e-short: e2e ## the four of them that say most, in about four minutes
+e2e-short: e2e ## the six of them that say most, in three and a half minutes
 
 render: .venv/.dev ## print what a VoiceService becomes, without a cluster: FILE=examples/minimal.yaml
 	@.venv/bin/timbre-operator render $(or $(FILE),examples/minimal.yaml)
