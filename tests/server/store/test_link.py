@@ -272,11 +272,11 @@ async def test_after_one_wait_in_vain_a_request_asks_no_more(own_redis: RedisSer
 
 
 async def test_all_reads_of_a_request_share_its_budget(own_redis: RedisServer) -> None:
-    settings = RedisSettings(url=own_redis.url, breaker_failures=9, request_budget_seconds=0.25)
+    settings = RedisSettings(url=own_redis.url, breaker_failures=9, request_budget_seconds=1.0)
     async with linked(settings.model_copy(update={"read_timeout_seconds": 10.0})) as link:
         with link.request_budget() as budget:
             await link.read(be_slow)
-            assert 0 < budget.left_seconds <= 0.15
+            assert 0 < budget.left_seconds <= 0.95, "Redis answers after 0.1 s, by its own clock"
             began = asyncio.get_running_loop().time()
             with pytest.raises(StoreUnavailable):
                 await link.read(never_answer)
