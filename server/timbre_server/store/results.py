@@ -65,9 +65,9 @@ class RedisSharedResults:
 
     async def claim(self, name: ResultName) -> Held | Granted | Taken:
         token = secrets.token_hex(8)
-        self._news.expect(name.key)  # before Redis is asked: a resolution between its answer and ``news`` is not missed
         lease = _milliseconds(self._lease_seconds)
-        with _full_is_away():
+        # Before Redis is asked: a resolution between its answer and ``news`` is not missed.
+        with self._news.expecting(name.key), _full_is_away():
             outcome, *rest = await self._link.read(lambda client: _CLAIM.run(client, self._pair(name), token, lease))
         if outcome == b"taken":
             return Taken(max(0, rest[0]) / 1000)

@@ -176,6 +176,7 @@ async def test_a_server_that_is_away_is_said_in_our_words(keys: ServiceKeys) -> 
     ):
         with pytest.raises(StoreUnavailable):
             await call
+    assert shared._news._subjects == {}, "who asked in vain waits for nothing"
     await link.close()
 
 
