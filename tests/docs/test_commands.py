@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.control_plane import ROOT, ControlPlane
 from tests.docs.commands import NOT_RUN, Command, commands, looks
 from tests.docs.terminal import Terminal
@@ -23,6 +25,7 @@ def test_every_reason_not_to_run_a_command_is_needed() -> None:
     assert [reason for reason in NOT_RUN.values() if reason not in used] == []
 
 
+@pytest.mark.slow
 async def test_the_first_hour_ends_where_it_says(cluster_terminal: Terminal, new_cluster: ControlPlane) -> None:
     said = await cluster_terminal.run(commands(STARTED))
     made = {
@@ -37,6 +40,7 @@ async def test_the_first_hour_ends_where_it_says(cluster_terminal: Terminal, new
     assert [item["metadata"]["name"] for item in left] == []
 
 
+@pytest.mark.slow
 async def test_the_readme_does_what_it_says(readme_terminal: Terminal) -> None:
     """Its API is that of a server with the default engine, as `make serve` starts it."""
     said = await readme_terminal.run(
@@ -48,6 +52,7 @@ async def test_the_readme_does_what_it_says(readme_terminal: Terminal) -> None:
     assert "nvidia.com/gpu" in said
 
 
+@pytest.mark.slow
 async def test_a_service_is_upgraded_restored_and_removed_as_the_page_says(cluster_terminal: Terminal) -> None:
     """With what the first hour made, and an image that is another one after the upgrade."""
     before = [command for command in commands(STARTED) if command.line < _line_of(STARTED, "## 6. ")]
