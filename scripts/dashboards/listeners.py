@@ -115,5 +115,5 @@ def requests_panels() -> Sequence[AnyPanel]:
 
 
 def _failures() -> str:
-    failed = SERVICE.rate(metrics.REQUESTS, 'status=~"5.."')
+    failed = SERVICE.rate(metrics.REQUESTS, 'status=~"5..",status!="504"')
     return f"({failed} or vector(0)) / {SERVICE.rate(metrics.REQUESTS)}"

@@ -109,6 +109,15 @@ CASES: Final = (
         fires=(8, 29),
     ),
     Case(
+        "TimbreErrorsHigh",  # clients that want nothing made
+        {
+            _service("timbre_requests_total", route="/v1/audio/speech", status="200"): "0+10x90",
+            _service("timbre_requests_total", route="/v1/audio/speech", status="504"): "0+90x90",
+        },
+        silent=(60,),
+        fires=(),
+    ),
+    Case(
         "TimbreRequestsRefused",
         {
             _service("timbre_requests_total", route="/v1/audio/speech", status="200"): "0+90x90",

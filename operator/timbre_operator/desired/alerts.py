@@ -11,6 +11,7 @@ from typing import Final
 from timbre_contract import metrics
 from timbre_contract.metrics import MetricSpec
 from timbre_operator.desired.inputs import Manifest
+from timbre_operator.desired.workload import fewest_replicas
 from timbre_operator.voiceservice import VoiceService
 
 SERVICE_LABEL: Final = "voiceservice"
@@ -106,7 +107,9 @@ def _about_requests(service: VoiceService) -> Iterator[Manifest]:
     requests = f"sum(rate({_series(service, metrics.REQUESTS)}[5m]))"
     first_audio = metrics.TIME_TO_FIRST_AUDIO.name
     buckets = _selected(service, f"{first_audio}_bucket")
-    failures = _selected(service, metrics.REQUESTS.name, 'status=~"5.."')
+    failures = _selected(
+        service, metrics.REQUESTS.name, 'status=~"5..",status!="504"'
+    )  # 504: what the client asked for
     yield _alert(
         service,
         "TimbreFirstAudioSlow",
@@ -124,8 +127,8 @@ def _about_requests(service: VoiceService) -> Iterator[Manifest]:
         lasting="5m",
         severity="critical",
         summary=f"{_named(service)} fails to answer",
-        description="{{ $value | humanizePercentage }} of the requests end with a 5xx. The pods' logs name each cause by"
-        " its code.",
+        description="{{ $value | humanizePercentage }} of the requests end with a 5xx. Of a 500 the pods' logs name the"
+        " cause; a 503 is Redis, the engine, or a start.",
     )
     yield _alert(
         service,
@@ -193,15 +196,16 @@ def _about_redis(service: VoiceService) -> Iterator[Manifest]:
 
 
 def _about_silence(service: VoiceService) -> Iterator[Manifest]:
-    yield _alert(
-        service,
-        "TimbreServiceDown",
-        f"absent({_series(service, metrics.PENDING_REQUESTS)})",
-        lasting="5m",
-        severity="critical",
-        summary=f"No pod of {_named(service)} answers Prometheus",
-        description="There is none, or none of them runs. The condition Ready says why.",
-    )
+    if fewest_replicas(service) > 0:
+        yield _alert(
+            service,
+            "TimbreServiceDown",
+            f"absent({_series(service, metrics.PENDING_REQUESTS)})",
+            lasting="5m",
+            severity="critical",
+            summary=f"No pod of {_named(service)} answers Prometheus",
+            description="There is none, or none of them runs. The condition Ready says why.",
+        )
     if _exports(service):
         yield _alert(
             service,

@@ -38,6 +38,11 @@ def test_nobody_is_called_about_speech_that_shall_not_be_kept() -> None:
     assert set(kept) - set(not_kept) == {"TimbreSpeechNotKept"}
 
 
+def test_nobody_misses_pods_that_nobody_wants() -> None:
+    one, none = (_alerts(a_service().scaled_by("None").with_spec(replicas=number)) for number in (1, 0))
+    assert set(one) - set(none) == {"TimbreServiceDown"}
+
+
 def test_a_redis_of_somebody_else_has_alerts_of_somebody_else() -> None:
     ours, theirs = _alerts(a_service()), _alerts(a_service().on_external_redis())
     assert set(ours) - set(theirs) == {"TimbreRedisMemoryNearlyFull", "TimbreRedisDown"}
