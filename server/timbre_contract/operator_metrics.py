@@ -48,7 +48,8 @@ WATCH_MISSED: Final = MetricSpec(
 API_REQUESTS: Final = MetricSpec(
     "timbre_operator_api_requests_total",
     MetricKind.COUNTER,
-    "Requests to the API server by HTTP method and outcome (ok, or the reason of the refusal); watches are not counted.",
+    "Requests to the API server by HTTP method (REVIEW: a question what it may do) and outcome (ok, or the reason of the"
+    " refusal); watches are not counted.",
     ("method", "outcome"),
 )
 DRIFT_CORRECTIONS: Final = MetricSpec(

@@ -110,24 +110,26 @@ class Connection:
         *,
         content_type: str = JSON,
         seconds: float = _REQUEST_SECONDS,
+        counted_as: str = "",
     ) -> dict[str, Any]:
-        """The parsed answer to a request that went through.
+        """The parsed answer to a request that went through; ``counted_as`` where its method says something else.
 
         Raises:
             ClusterError: it did not; which one says what to do.
         """
+        counted = counted_as or method
         try:
             answer = await self._patient(method, path, body, content_type, seconds)
             if answer.code >= 400:
                 raise refusal(answer.code, answer.body)
             parsed: dict[str, Any] = json.loads(answer.body)
         except ClusterError as error:
-            self._seen(method, error.reason)
+            self._seen(counted, error.reason)
             raise
         except ValueError as error:
-            self._seen(method, "NoJson")
+            self._seen(counted, "NoJson")
             raise Unavailable("the API server's answer is no JSON", reason="NoJson") from error
-        self._seen(method, "ok")
+        self._seen(counted, "ok")
         return parsed
 
     async def _patient(self, method: Method, path: str, body: Any, content_type: str, seconds: float) -> Answer:
