@@ -79,7 +79,8 @@ def _reading(alert: str, minute: int, summary: str, description: str) -> dict[st
 
 def test_who_is_called_reads_whom_it_is_about_and_how_bad_it_is(rules: Path) -> None:
     """Sums lose the labels of what they sum up, and a percentage is not a ratio."""
-    description = "10% of the requests end with a 5xx. Of a 500 the pods' logs name the cause; a 503 is Redis, the engine, or a start."
+    description = "10% of the requests end with a 5xx. Of a 500 the pods' logs name the cause;"
+    description += " a 503 is Redis, the engine, or a start."
     assert _play(rules, [_reading("TimbreErrorsHigh", 20, "studio/narrator fails to answer", description)]) == ""
 
 

@@ -117,10 +117,12 @@ async def test_a_changed_template_rolls_and_says_which_field_changed(
     api: Api, namespace: str, operator_process: OperatorProcess
 ) -> None:
     await _ready(api, namespace)
-    await write(api, namespace, MANUAL.with_spec(image="registry/timbre-server:2"))
+    # No program stands in for it, so that the rollout is seen before it ends.
+    await write(api, namespace, MANUAL.with_spec(image="registry/never-ready:2"))
     await until_service(
         api, namespace, lambda s: "containers[server].image" in condition(s, "Progressing").get("message", "")
     )
+    await write(api, namespace, MANUAL.with_spec(image="registry/timbre-server:3"))
     await until_service(api, namespace, is_ready)
     deployment = await api.fetch(DEPLOYMENT, namespace, "narrator")
     assert "image" in deployment["metadata"]["annotations"]["kubernetes.io/change-cause"]
