@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from examples.local_redis import free_port
-from tests.chart.coming_up import until_it_answers
 from tests.cluster.api import PATIENCE_SECONDS
+from tests.cluster.coming_up import until_it_answers
 from tests.cluster.control_plane import ROOT, ControlPlane, Tools, dying_with_us
 from tests.cluster.pod_programs import TIMBRE_OPERATOR
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 import yaml
 
 from examples.local_redis import free_port
-from tests.chart.coming_up import until_it_answers
 from tests.cluster.api import PATIENCE_SECONDS
+from tests.cluster.coming_up import until_it_answers
 from tests.cluster.control_plane import Tools, dying_with_us
 
 _LOOK_AGAIN_SECONDS: Final = 0.1

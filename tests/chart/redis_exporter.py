@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from examples.local_redis import free_port
-from tests.chart.coming_up import until_it_answers
+from tests.cluster.coming_up import until_it_answers
 from tests.cluster.control_plane import Tools, dying_with_us
 from tests.redis_server import RedisServer
 

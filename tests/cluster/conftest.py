@@ -13,7 +13,8 @@ import pytest
 from kubernetes.aio import client, config
 
 from tests.cluster.api import Api
-from tests.cluster.control_plane import ROOT, ControlPlane, Tools, last_lines
+from tests.cluster.coming_up import last_lines
+from tests.cluster.control_plane import ROOT, ControlPlane, Tools
 from tests.cluster.fake_node import FakeNode
 from tests.cluster.fake_volumes import build_storage_classes
 from tests.cluster.operator_process import OperatorHome, OperatorProcess

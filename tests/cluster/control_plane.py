@@ -12,10 +12,7 @@ import signal
 import ssl
 import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -23,6 +20,7 @@ from typing import Final
 from examples.local_redis import free_port
 from tests.cluster.api import PATIENCE_SECONDS
 from tests.cluster.certificates import Authority, Pair, kubeconfig, new_key_pair
+from tests.cluster.coming_up import until_it_answers
 from tests.cluster.loopback_range import LoopbackRange
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -69,11 +67,6 @@ class Tools:
 def dying_with_us(command: Sequence[str]) -> list[str]:
     """The command, for a process that must not outlive this one."""
     return [*(_DIES_WITH_US if shutil.which(_DIES_WITH_US[0]) else ()), *command]
-
-
-def last_lines(file: Path) -> list[str]:
-    """The end of a log."""
-    return file.read_text("utf-8", errors="replace").splitlines()[-20:]
 
 
 class ControlPlane:
@@ -130,7 +123,9 @@ class ControlPlane:
             *(f"--proxy-client-cert-file={folder}/front-proxy.crt", f"--proxy-client-key-file={folder}/front-proxy.key"),
             "--shutdown-delay-duration=0s",
         )  # fmt: skip
-        self._wait("kube-apiserver", self._answers)
+        tls = ssl.create_default_context(cadata=self.authority_pem.decode())
+        name = "kube-apiserver"
+        until_it_answers(f"{self.server}/readyz", self._processes[name], self.logs / f"{name}.log", tls=tls)
 
     def install(self, *files: Path) -> None:
         """Applies manifests: CRDs, mostly."""
@@ -230,19 +225,3 @@ class ControlPlane:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **_LESS_GARBAGE},
             )
-
-    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
-        """These programs tell nobody when they are ready: they are asked."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
-        while not ready():
-            if self._processes[name].poll() is not None or time.monotonic() > give_up:
-                raise RuntimeError("\n".join([f"{name} does not come up:", *last_lines(self.logs / f"{name}.log")]))
-            time.sleep(0.05)
-
-    def _answers(self) -> bool:
-        tls = ssl.create_default_context(cadata=self.authority_pem.decode())
-        try:
-            with urllib.request.urlopen(f"{self.server}/readyz", context=tls, timeout=2) as answer:
-                return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
-            return False
