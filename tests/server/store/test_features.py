@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tests.redis_server import RedisServer
-from tests.server.store.registries import TOPOLOGIES, linked, redis_settings, unhurried
+from tests.server.store.registries import unhurried
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import Failed, Granted, Held, Taken
@@ -21,17 +21,6 @@ SHORT_SECONDS = 0.05
 
 
 Make = Callable[..., RedisSharedFeatures]
-
-
-@pytest.fixture(params=TOPOLOGIES)
-async def link(request: pytest.FixtureRequest) -> AsyncIterator[RedisLink]:
-    async with linked(redis_settings(request.param, request)) as link:
-        yield link
-
-
-@pytest.fixture
-def keys(scope: str) -> ServiceKeys:
-    return ServiceKeys(scope)
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.redis_server import RedisServer
-from tests.server.store.registries import TOPOLOGIES, linked, redis_settings, unhurried
+from tests.server.store.registries import linked, unhurried
 from tests.virtual_time import in_virtual_time
 from timbre_contract.keys import ServiceKeys
 from timbre_server.errors import StoreUnavailable
@@ -22,17 +21,6 @@ from timbre_server.store.link import RedisLink
 
 HALF_LIFE_SECONDS = 1000.0
 ANNA, BERT, CARA = (VoiceName("tenant", name) for name in ("voice_anna", "voice_bert", "voice_cara"))
-
-
-@pytest.fixture(params=TOPOLOGIES)
-async def link(request: pytest.FixtureRequest) -> AsyncIterator[RedisLink]:
-    async with linked(redis_settings(request.param, request)) as link:
-        yield link
-
-
-@pytest.fixture
-def keys(scope: str) -> ServiceKeys:
-    return ServiceKeys(scope)
 
 
 def a_heat(link: RedisLink, keys: ServiceKeys) -> RedisHeat:

@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from tests.server.store.registries import TOPOLOGIES, linked, redis_settings
 from timbre_contract.keys import ServiceKeys
 from timbre_server.store.link import RedisLink
 from timbre_server.store.readiness import BELIEVED_MILLISECONDS, RedisReadiness
-
-
-@pytest.fixture(params=TOPOLOGIES)
-async def link(request: pytest.FixtureRequest) -> AsyncIterator[RedisLink]:
-    async with linked(redis_settings(request.param, request)) as link:
-        yield link
-
-
-@pytest.fixture
-def keys(scope: str) -> ServiceKeys:
-    return ServiceKeys(scope)
 
 
 async def test_a_pod_counts_for_the_others_and_not_for_itself(link: RedisLink, keys: ServiceKeys) -> None:

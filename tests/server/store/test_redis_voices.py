@@ -30,11 +30,6 @@ async def store(request: pytest.FixtureRequest, scope: str) -> AsyncIterator[Red
         yield opened_store
 
 
-@pytest.fixture
-def keys(scope: str) -> ServiceKeys:
-    return ServiceKeys(scope)
-
-
 async def _log(store: RedisVoiceStore, keys: ServiceKeys) -> list[object]:
     entries = await store._link.read(lambda client: client.xrange(keys.changes()))
     return [from_fields(entry, fields) for entry, fields in entries]

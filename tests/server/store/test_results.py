@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.redis_server import RedisServer
-from tests.server.store.registries import TOPOLOGIES, linked, redis_settings, unhurried
+from tests.server.store.registries import unhurried
 from tests.server.store.results_conformance import (
     BUILT_IN,
     NAME,
@@ -27,17 +27,6 @@ from timbre_server.store.results import RedisSharedResults
 
 SHORT_SECONDS = 0.05
 TTL_SECONDS = 1000
-
-
-@pytest.fixture(params=TOPOLOGIES)
-async def link(request: pytest.FixtureRequest) -> AsyncIterator[RedisLink]:
-    async with linked(redis_settings(request.param, request)) as link:
-        yield link
-
-
-@pytest.fixture
-def keys(scope: str) -> ServiceKeys:
-    return ServiceKeys(scope)
 
 
 @pytest.fixture
