@@ -10,7 +10,7 @@ from scripts.dashboards.pods import pods_in
 from scripts.dashboards.series import SERVICE
 from scripts.dashboards.voices import hit_rate
 from timbre_contract import api, metrics
-from timbre_operator.desired.alerts import FAILED_RATIO, SLOW_FIRST_AUDIO_SECONDS
+from timbre_operator.desired.alerts import FAILED_RATIO, FAILED_REQUESTS, SLOW_FIRST_AUDIO_SECONDS
 
 _HIT_RATE: Final = 0.8
 """targets.hitRatePercent where it is not written; the alert knows the service's own."""
@@ -115,5 +115,5 @@ def requests_panels() -> Sequence[AnyPanel]:
 
 
 def _failures() -> str:
-    failed = SERVICE.rate(metrics.REQUESTS, 'status=~"5..",status!="504"')
+    failed = SERVICE.rate(metrics.REQUESTS, FAILED_REQUESTS)
     return f"({failed} or vector(0)) / {SERVICE.rate(metrics.REQUESTS)}"

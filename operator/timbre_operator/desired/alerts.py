@@ -23,6 +23,8 @@ SLOW_FIRST_AUDIO_SECONDS: Final = 1.2
 """From the same articles, which promise 95 % of answers within 1.2 s."""
 FAILED_RATIO: Final = 0.05
 """One request in twenty is refused or fails: a user meets it within minutes."""
+FAILED_REQUESTS: Final = 'status=~"5..",status!="504"'
+"""Labels of requests that failed by our fault: with 504 a client asked for what is kept only, and nothing is."""
 UNTRACED_RATIO: Final = 0.9
 """Of answers: private texts and single recordings are some of the traffic, where nearly all of it is so a cache is no use."""
 LONG_QUEUE_RATIO: Final = 0.5
@@ -107,9 +109,7 @@ def _about_requests(service: VoiceService) -> Iterator[Manifest]:
     requests = f"sum(rate({_series(service, metrics.REQUESTS)}[5m]))"
     first_audio = metrics.TIME_TO_FIRST_AUDIO.name
     buckets = _selected(service, f"{first_audio}_bucket")
-    failures = _selected(
-        service, metrics.REQUESTS.name, 'status=~"5..",status!="504"'
-    )  # 504: what the client asked for
+    failures = _selected(service, metrics.REQUESTS.name, FAILED_REQUESTS)
     yield _alert(
         service,
         "TimbreFirstAudioSlow",
