@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from timbre_operator.observed import Manifest
+from timbre_operator.pem import ascii_only
 from timbre_operator.ports import Cluster, Kind
 
 _KIND: Final = Kind("v1", "ConfigMap", "configmaps")
@@ -50,8 +51,7 @@ async def front_proxy_of(cluster: Cluster) -> FrontProxy | None:
 def from_config_map(manifest: Manifest) -> FrontProxy | None:
     """None where the front proxy, or its list of names, is not one."""
     published = manifest.get("data") or {}
-    # Certificates are ASCII; comments between them may be anything, and TLS libraries refuse them.
-    authority = str(published.get(_AUTHORITY) or "").encode("ascii", "ignore").decode().strip()
+    authority = ascii_only(str(published.get(_AUTHORITY) or "")).strip()
     try:
         names = json.loads(published.get(_NAMES) or "[]")
     except ValueError:

@@ -87,13 +87,12 @@ class RedisLooks:
 
     def _due(self, key: ServiceKey) -> RedisTarget | None:
         memory = self._memories.get(key)
-        target = memory.redis_target if memory else None
-        if not isinstance(target, RedisTarget):
+        if memory is None or not isinstance(target := memory.redis_target, RedisTarget):
             return None
-        before, when = self._looked.get(key, (None, 0.0))
-        if memory is not None and memory.look_again:
+        if memory.look_again:
             memory.look_again = False
             return target
+        before, when = self._looked.get(key, (None, 0.0))
         return target if before != target or self._clock() - when >= LOOK_SECONDS else None
 
     def _tell(self, key: ServiceKey, target: RedisTarget, facts: RedisFacts) -> None:

@@ -17,6 +17,7 @@ from redis.asyncio.connection import Connection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from timbre_operator.pem import ascii_only
 from timbre_operator.ports import RedisTarget
 
 Client = Any
@@ -106,9 +107,7 @@ def _node(text: str, default_port: int) -> Node:
 
 def _tls_context(target: RedisTarget) -> ssl.SSLContext:
     """Raises: ssl.SSLError."""
-    # Bundles have comments in every language, and the library takes ASCII alone: certificates are nothing else.
-    authority = target.ca_pem.encode("ascii", "ignore").decode()
-    context = ssl.create_default_context(cadata=authority or None)
+    context = ssl.create_default_context(cadata=ascii_only(target.ca_pem) or None)
     if target.certificate_pem:
         _load_certificate(context, target)
     return context

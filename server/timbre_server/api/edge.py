@@ -13,9 +13,10 @@ from typing import Final
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from timbre_contract.api import RESULTS_PATH, SPEECH_PATH
+from timbre_contract.api import SPEECH_PATH
 from timbre_server.api.bounded_body import BoundedBody
 from timbre_server.api.errors import error_response, internal_error
+from timbre_server.api.linked_speech import LinkedSpeechRoute
 from timbre_server.api.stalls import StallWatch
 from timbre_server.errors import TimbreError
 from timbre_server.service.lifecycle import Lifecycle
@@ -159,7 +160,7 @@ class Edge:
 
 
 def _may_be_kept(path: str) -> bool:
-    return path == SPEECH_PATH or path.startswith(f"{RESULTS_PATH}/")
+    return path == SPEECH_PATH or LinkedSpeechRoute.takes(path)
 
 
 def _client_id(scope: Scope) -> str | None:
