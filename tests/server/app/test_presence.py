@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ import pytest
 from examples.local_redis import free_port
 from examples.local_server import LocalServer
 from tests.redis_server import RedisServer
+from tests.server.app.test_links_fleet import said as linked
+from tests.server.app.test_links_fleet import status
 from tests.server.app.test_results_fleet import new_text, said
 from tests.virtual_time import in_virtual_time
 from timbre_server.app.presence import Presence
@@ -94,8 +98,13 @@ def readyz(port: int) -> tuple[int, dict[str, Any]]:
         return 0, {}
 
 
-def test_what_was_said_before_is_answered_while_the_engine_loads_and_the_rest_waits(redis_server: RedisServer) -> None:
+def test_what_was_said_before_is_answered_while_the_engine_loads_and_the_rest_waits(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_bytes(base64.b64encode(os.urandom(32)))
     settings = {
+        "RESULT_CACHE__LINK_KEYS_FILE": str(keys),
         "ENGINE__NAME": "stub",
         "REDIS__URL": redis_server.url,
         "SCOPE": f"presence-{os.getpid()}",
@@ -105,6 +114,7 @@ def test_what_was_said_before_is_answered_while_the_engine_loads_and_the_rest_wa
     text, port, admin = new_text(), free_port(), free_port()
     with LocalServer(settings | {"POD": "pod-before"}) as before:
         assert said(before, text).cache == "miss"
+        link, _ = linked(before, text, "alloy")
     loading = LocalServer(
         settings
         | {
@@ -121,6 +131,7 @@ def test_what_was_said_before_is_answered_while_the_engine_loads_and_the_rest_wa
             assert not starting.done()
         assert readyz(admin)[1]["status"] == "starting"
         assert said(loading, text).cache == "hit"
+        assert status(loading.url + link) == 200
         waits = threads.submit(said, loading, new_text())
         assert said(loading, text, response_format="mp3").cache == "hit"
         assert readyz(admin)[1]["status"] == "starting"
