@@ -21,6 +21,9 @@ from timbre_server.errors import ConfigurationError, RequestRejected
 KEEP_ALIVE_SECONDS: Final = 75
 BACKLOG: Final = 2048
 
+FIRST_REQUEST_SECONDS: Final = 0.5
+"""How long a connection that has asked nothing yet may still do so when its listener ends.  Its client has sent a request, or
+is about to, and takes an answer for certain: uvicorn would cut it off."""
 
 _NOT_HTTP: Final = RequestRejected("the request is not valid HTTP/1.1")
 
@@ -37,11 +40,24 @@ class _Protocol(HttpToolsProtocol):
         self.transport.write(head.encode() + body)
         self.transport.close()
 
+    def shutdown(self) -> None:
+        if self.cycle is None:
+            # None until a request has come, whatever the library declares.
+            self.loop.call_later(FIRST_REQUEST_SECONDS, super().shutdown)  # type: ignore[unreachable]
+        else:
+            super().shutdown()
+
 
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield  # signals are the whole process' affair (running.py)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Takes in whoever waits to be accepted: the kernel cuts off who still does when the socket is closed.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
 
 
 class Listener:
