@@ -6,7 +6,6 @@ It has a thread and an event loop of its own, so that it serves tests that wait 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import struct
 import threading
@@ -122,22 +121,19 @@ class FaultProxy:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
+        task = self._loop.create_task(self._serve(reader, writer))
         self._open.add(task)
-        try:
-            with contextlib.suppress(ConnectionError):
-                await self._serve(reader, writer)
-        except asyncio.CancelledError:
-            pass  # ours: the connection ends here, and its task with it
-        finally:
-            self._open.discard(task)
-            writer.close()
+        # Not in the task: one that is ended before its first step would leave its connection open.
+        task.add_done_callback(self._open.discard)
+        task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self.target_port)
+        try:
+            from_redis, to_redis = await asyncio.open_connection("127.0.0.1", self.target_port)
+        except ConnectionError:
+            return
         late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         works = [
             asyncio.create_task(work)
@@ -146,10 +142,10 @@ class FaultProxy:
         try:
             await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            to_redis.close()  # before the wait below, which whoever drops this connection may cut short
             for work in works:
                 work.cancel()
             await asyncio.gather(*works, return_exceptions=True)
-            to_redis.close()
 
     async def _there(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to_redis: asyncio.StreamWriter
