@@ -132,12 +132,13 @@ def test_an_installation_says_what_to_do_next(site: Site) -> None:
 
 @pytest.mark.parametrize("scope", ["Cluster", "Namespaced"])
 def test_what_it_says_makes_a_service_when_it_is_pasted_as_it_stands(scope: str, site: Site) -> None:
-    """Into a shell, with its indentation: the commands of the second step, but the one that waits for pods."""
+    """Into a shell, with its indentation: the commands of the second step, but those that wait for pods."""
     step = site.helm("install", *chosen(scope=scope)).partition("\n2. ")[2].partition("\n3. ")[0]
     pasted, found, _ = step.partition("\n\n")[2].partition("     kubectl wait")
     assert found
     there = f"-n {site.namespace} " if scope == "Namespaced" else ""
-    assert f"kubectl wait {there}--for=condition=Ready voiceservice/narrator" in step
+    for condition in ("RedisReady", "Ready"):  # Ready alone is a pod that speaks, and enrolments may still be refused
+        assert f"kubectl wait {there}--for=condition={condition} voiceservice/narrator" in step
     if scope == "Cluster":
         pasted = pasted.replace("kubectl apply", f"kubectl apply -n {site.namespace}")
     site.run(pasted)

@@ -55,6 +55,14 @@ def test_blocks_are_of_a_language_that_somebody_checks(page: Path) -> None:
             assert list(yaml.safe_load_all(block.text)), block.line
 
 
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_that_wait_for_a_service_wait_for_its_redis_too(page: Path) -> None:
+    """Ready is a pod that speaks: without Redis it enrols nobody, and what comes next on a page may be an enrolment."""
+    told = "".join(block.text for block in blocks(page) if block.language == "sh")
+    waited = set(re.findall(r"kubectl wait --for=condition=(Ready|RedisReady) voiceservice/", told))
+    assert waited in (set(), {"Ready", "RedisReady"})
+
+
 def test_the_readme_is_short_enough_to_be_read() -> None:
     assert (ROOT / "README.md").read_text("utf-8").count("\n") <= 250
 
