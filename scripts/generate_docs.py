@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from timbre_contract.metrics import SERVER_METRICS, MetricSpec
 from timbre_contract.operator_metrics import OPERATOR_METRICS
 from timbre_operator.app.flags import FLAGS, SWITCH, WITHOUT_METRICS_API
@@ -35,13 +37,19 @@ def settings_page() -> str:
         current = name.removeprefix("TIMBRE_").split("__")[0].lower()
         if current != group:
             group = current
-            annotation = Settings.model_fields[group].annotation
-            lines += ["", f"## {group}", "", f"{(annotation.__doc__ or '').strip()}" if annotation else "", ""]
+            lines += ["", f"## {group}", "", *_words_of(Settings.model_fields[group].annotation)]
             lines += ["| variable | default | meaning |", "|---|---|---|"]
         default = field.get_default(call_default_factory=True)
         shown = "" if default in (None, "") else f"`{str(default).lower() if isinstance(default, bool) else default}`"
         lines.append(f"| `{name}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"
+
+
+def _words_of(annotation: object) -> list[str]:
+    """A group's own docstring; a setting that stands alone is a plain type, whose docstring is Python's."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return []
+    return [(annotation.__doc__ or "").strip(), ""]
 
 
 def metrics_page() -> str:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from timbre_server.settings import variables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +23,14 @@ def test_every_setting_has_a_meaning() -> None:
     for name, field in variables():
         assert field.description, name
         assert f"`{name}`" in page
+
+
+@pytest.mark.parametrize("name", ["scope", "pod"])
+def test_a_setting_of_no_group_is_told_by_its_row_alone(name: str) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    told = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0].split("\n")
+    assert [line for line in told if line and not line.startswith("|")] == []
+    assert any(f"`TIMBRE_{name.upper()}`" in line for line in told)
 
 
 def test_the_architecture_names_every_package() -> None:
