@@ -12,6 +12,7 @@ References: k8s.io/client-go/tools/leaderelection, whose durations these are, an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -78,6 +79,8 @@ class Lease:
         self._clock = clock
         self._chance = chance
         self._seen: _Seen | None = None
+        self._round: asyncio.Task[bool] | None = None
+        """The latest, whose request may be on its way."""
         self._renewed: float | None = None
         """When the last renewal that went through was begun; None while somebody else leads."""
 
@@ -87,7 +90,7 @@ class Lease:
 
     async def acquire(self) -> None:
         """Returns as soon as the Lease is ours."""
-        while not await self._try():
+        while not await self._go_round():
             await self._pause()
         logger.info("this operator writes from now on", extra={"fields": {"identity": self._identity}})
 
@@ -97,22 +100,45 @@ class Lease:
             try:
                 async with asyncio.timeout(left):
                     await self._pause()
-                    await self._try()
+                    await self._go_round()
             except TimeoutError:
                 break
+        await self._end_round(0.0)
         self._renewed = None
         logger.error("the lease is lost; this operator ends", extra={"fields": {"identity": self._identity}})
 
     async def release(self) -> None:
-        """Lets the next one begin at once; in vain where the API server does not answer, and then it waits."""
-        if not self.held() or self._seen is None:
+        """Lets the next one begin at once; in vain where the API server does not answer, and then it waits.
+
+        A renewal that is on its way is let end first: it would win against us, or make ours one of an old version.
+        """
+        await self._end_round(RENEW_SECONDS)
+        if not self.held():
             return
-        found, self._renewed = self._seen.found, None
-        spec = {**found["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
+        self._renewed = None
         try:
+            found = await self._store.read()  # a renewal whose answer was lost may have gone through
+            if found is None or found["spec"].get("holderIdentity") != self._identity:
+                return
+            spec = {**found["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _now()}
             await self._store.replace(found, spec)
         except ClusterError as error:
             logger.warning("the lease was not given back", extra={"fields": {"error": str(error)}})
+
+    async def _go_round(self) -> bool:
+        """One round, which ends also where its caller is cancelled: a request that was sent cannot be taken back."""
+        self._round = asyncio.create_task(self._try())
+        return await asyncio.shield(self._round)
+
+    async def _end_round(self, seconds: float) -> None:
+        """Nothing is on its way after it; the answer is waited for so long."""
+        if self._round is None:
+            return
+        await asyncio.wait({self._round}, timeout=seconds)
+        self._round.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._round
+        self._round = None
 
     async def _try(self) -> bool:
         """One round: whether the Lease is ours after it."""

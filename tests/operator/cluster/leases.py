@@ -11,7 +11,10 @@ from timbre_operator.errors import Conflict, Unavailable
 
 
 class LeaseInMemory:
-    """Kept as the API server keeps it: every change has a new version, and one of an old version is refused."""
+    """Kept as the API server keeps it: every change has a new version, and one of an old version is refused.
+
+    A change that was sent is made, also where nobody waits for the answer any more.
+    """
 
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
@@ -19,8 +22,11 @@ class LeaseInMemory:
         """Whether nobody answers."""
         self.hangs = False
         """Whether requests wait for an answer that never comes."""
+        self.loses_answers = False
+        """Whether changes are made and nobody hears of it."""
         self.seconds = 0.01
         """How long a request takes."""
+        self._sent: set[asyncio.Task[Mapping[str, Any]]] = set()
         self.writes = 0
 
     async def read(self) -> Mapping[str, Any] | None:
@@ -34,16 +40,25 @@ class LeaseInMemory:
         return self._store(spec)
 
     async def replace(self, found: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
-        await self._reached()
-        assert self.lease is not None
-        if found["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
-            raise Conflict("it changed")
-        return self._store(spec)
+        change = asyncio.create_task(self._replace(found, spec))
+        self._sent.add(change)  # the loop holds tasks weakly
+        change.add_done_callback(self._sent.discard)
+        return await asyncio.shield(change)
 
     @property
     def holder(self) -> str:
         assert self.lease is not None
         return str(self.lease["spec"]["holderIdentity"])
+
+    async def _replace(self, found: Mapping[str, Any], spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        await self._reached()
+        assert self.lease is not None
+        if found["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+            raise Conflict("it changed")
+        stored = self._store(spec)
+        if self.loses_answers:
+            raise Unavailable("the connection broke")
+        return stored
 
     async def _reached(self) -> None:
         if self.hangs:

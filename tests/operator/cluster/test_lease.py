@@ -82,6 +82,63 @@ async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     assert _now() - gone < RETRY_SECONDS * 1.2 + 0.1
 
 
+async def _stopped_in_its_renewal(store: LeaseInMemory, lease: Lease, keeping: asyncio.Task[None]) -> None:
+    """As by SIGTERM while the API server has the renewal already and has not answered it."""
+    store.seconds = 0.5
+    renewal = 0.75  # the read took half a second, the write is half done
+    await asyncio.sleep(RETRY_SECONDS + renewal)
+    await _killed(keeping)
+    await lease.release()
+
+
+@in_virtual_time
+async def test_a_renewal_on_its_way_does_not_keep_a_lease_from_being_given_back() -> None:
+    store = LeaseInMemory()
+    lease, keeping = await _leading(store, "a")
+    await _stopped_in_its_renewal(store, lease, keeping)
+    assert store.holder == ""
+    await asyncio.sleep(60)
+    assert store.holder == ""
+
+
+@in_virtual_time
+async def test_a_renewal_whose_answer_was_lost_does_not_either() -> None:
+    store = LeaseInMemory()
+    lease, keeping = await _leading(store, "a")
+    store.loses_answers = True
+    await asyncio.sleep(RETRY_SECONDS + 1)
+    store.loses_answers = False
+    await _killed(keeping)
+    await lease.release()
+    assert store.holder == ""
+
+
+@in_virtual_time
+async def test_one_that_is_stopped_as_it_takes_the_lease_gives_it_back() -> None:
+    store = LeaseInMemory()
+    first, keeping = await _leading(store, "a")
+    await _killed(keeping)
+    await first.release()
+    store.seconds = 0.5
+    second = a_candidate(store, "b")
+    taking = asyncio.create_task(second.acquire())
+    await asyncio.sleep(0.75)
+    await _killed(taking)
+    await second.release()
+    assert store.holder == ""
+
+
+@in_virtual_time
+async def test_a_lease_that_another_one_took_meanwhile_is_left_to_it() -> None:
+    store = LeaseInMemory()
+    lease, keeping = await _leading(store, "a")
+    await _killed(keeping)
+    assert store.lease is not None
+    await store.replace(store.lease, {**store.lease["spec"], "holderIdentity": "b"})
+    await lease.release()
+    assert store.holder == "b"
+
+
 @in_virtual_time
 async def test_a_leader_whose_requests_fail_gives_up_before_another_one_may_begin() -> None:
     store = LeaseInMemory()
