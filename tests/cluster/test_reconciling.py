@@ -335,6 +335,19 @@ async def test_a_right_that_is_missing_is_a_condition_and_a_line_of_the_log(
     assert await running.is_ready()
 
 
+async def test_a_right_to_post_events_that_is_missing_is_a_condition_too(
+    api: Api, namespace: str, operator_home: OperatorHome
+) -> None:
+    await operator_home.allow(namespace)
+    await operator_home.forbid("events", "create")
+    await operator_home.start(namespace, options=("--no-metrics-api", "--resync-seconds=5"))
+    await write(api, namespace, MANUAL)
+    service = await until_service(api, namespace, says("Degraded", "RightMissing"))
+    assert f"may not create events in namespace {namespace}" in condition(service, "Degraded")["message"]
+    await operator_home.allow(namespace)
+    await until_service(api, namespace, is_ready)
+
+
 async def test_a_kind_that_may_only_be_listed_is_said_and_looked_after_all_the_same(
     api: Api, namespace: str, operator_home: OperatorHome
 ) -> None:

@@ -91,6 +91,8 @@ class Memory:
     """Of what is looked at before it: Secrets, and whether a name is free."""
     other_refusals: Refusals = field(default_factory=Refusals)
     """Of what comes after it: the volume, the status."""
+    complaints: dict[str, str] = field(default_factory=dict)
+    """What does not work and stops nothing, by what it is about: for which reason."""
     made: set[Key] = field(default_factory=set)
     """Children that were there, so that one that is missing was removed by somebody else."""
     warnings: Warnings = Warnings()
@@ -108,6 +110,13 @@ class Memory:
     """The status as this process wrote it last."""
     reported: float = float("-inf")
     """When that was."""
+
+    def complains(self, about: str, error: ClusterError | None) -> bool:
+        """Whether a failure, or with None a success, is news that somebody should be told: once for each reason."""
+        reason = error.reason if error is not None else ""
+        news = bool(reason) and self.complaints.get(about) != reason
+        self.complaints[about] = reason
+        return news
 
     def reach(self, target: RedisTarget | RedisFacts) -> None:
         """Its Redis is reached so from now on; what another one said of itself says nothing about this one."""

@@ -40,20 +40,25 @@ async def explain(
     left = warnings.asked + good_for - clock()
     if left > 0:
         return left
-    found = await _read(key, cluster, unclear)
+    found = await _read(key, cluster, unclear, memory)
     good_for = min(2 * good_for, _LONGEST_SECONDS) if about == warnings.about else LOOK_SECONDS
     memory.warnings = Warnings(found, about, clock(), good_for)
     return good_for
 
 
-async def _read(key: ServiceKey, cluster: Cluster, unclear: Iterable[Manifest]) -> tuple[Manifest, ...]:
+async def _read(key: ServiceKey, cluster: Cluster, unclear: Iterable[Manifest], memory: Memory) -> tuple[Manifest, ...]:
+    """As far as they can be read; a right that is missing is told by the resync too."""
     found: list[Manifest] = []
+    failed: ClusterError | None = None
     for manifest in unclear:
         try:
             found += await cluster.find(EVENT, namespace=key.namespace, fields=_about(manifest))
         except ClusterError as error:
-            logger.warning("events could not be read", extra={"fields": {"error": str(error)}})
+            failed = error
             break
+    if memory.complains("events read", failed):
+        fields = {"namespace": key.namespace, "voiceservice": key.name, "error": str(failed)}
+        logger.warning("events could not be read", extra={"fields": fields})
     return tuple(sorted(found, key=_moment, reverse=True))
 
 

@@ -90,7 +90,7 @@ async def report(
         return _refused(key, error, memory, now)
     memory.other_refusals.lift(key)
     memory.written, memory.reported = wanted, now
-    await _announce(world, manifest, events(before, status))
+    await _announce(world, manifest, events(before, status), memory)
     return None
 
 
@@ -115,15 +115,20 @@ async def _write(world: World, service: Manifest, status: Mapping[str, Any]) -> 
     world.live.put(stored, quietly=True)
 
 
-async def _announce(world: World, service: Manifest, told: tuple[EventFacts, ...]) -> None:
-    """An Event that cannot be posted is only logged: the status says the same."""
+async def _announce(world: World, service: Manifest, told: tuple[EventFacts, ...], memory: Memory) -> None:
+    """An Event that cannot be posted stops nothing: the status says the same, and the resync tells of a missing right."""
+    key = key_of(service)
     for event in told:
+        failed: ClusterError | None = None
         try:
             await world.cluster.announce(service, EventNote(event.type, event.reason, event.message))
         except NotLeading:
             raise
         except ClusterError as error:
-            logger.warning("an event could not be posted", extra={"fields": {"error": str(error)}})
+            failed = error
+        if memory.complains("events posted", failed):
+            fields = {"namespace": key.namespace, "voiceservice": key.name, "error": str(failed)}
+            logger.warning("an event could not be posted", extra={"fields": fields})
 
 
 def _differs(there: Mapping[str, Any], wanted: Mapping[str, Any], written: Mapping[str, Any] | None) -> bool:

@@ -14,7 +14,7 @@ from typing import Final
 
 from timbre_contract import labels
 from timbre_operator.errors import ClusterError, Forbidden, NotFound
-from timbre_operator.kinds import VOICE_SERVICE, WATCHED, Watched, group_of
+from timbre_operator.kinds import EVENT, VOICE_SERVICE, WATCHED, Watched, group_of
 from timbre_operator.observed import METRICS_API_DISABLED, Failure
 from timbre_operator.ports import Cluster, Kind, Listing
 from timbre_operator.reconciler.freshness import Freshness
@@ -22,6 +22,9 @@ from timbre_operator.reconciler.live import Live
 from timbre_operator.reconciler.world import Surroundings
 
 _NEEDED_METRIC: Final = f"{labels.PLURAL}.{labels.GROUP}/{labels.QUEUE_DEPTH_SERIES}"
+
+_EVENT_VERBS: Final = ("list", "create", "patch")
+"""Read about pods that do not start; posted about services, and counted."""
 
 logger = logging.getLogger("timbre.resync")
 
@@ -79,6 +82,8 @@ class Resync:
                 visible.add(watched.kind.kind)
             elif lists.failure is not None:
                 failures.append(lists.failure)
+        if (lacking := await self._events_lacking()) is not None:
+            failures.append(lacking)
         self._surroundings.failures = tuple(failures)
         self._surroundings.metrics_api = await self._metrics_problem()
         return frozenset(visible)
@@ -112,15 +117,28 @@ class Resync:
         """What is missing where it may be listed and not watched; a watch that is refused says nothing by itself."""
         if kind.kind in self._watchable:
             return None
-        for namespace in self._namespaces or ("",):
-            if not await self._cluster.may("watch", kind, namespace):
-                where = f' in the namespace "{namespace}"' if namespace else ""
-                error = Forbidden(
-                    f'the operator cannot watch resource "{kind.plural}" in API group "{group_of(kind)}"{where}'
-                )
-                self._complain(kind.kind, f"the operator may not watch {kind.plural}, and only lists them", error)
-                return error
+        if (lacking := await self._lacking("watch", kind)) is not None:
+            self._complain(kind.kind, f"the operator may not watch {kind.plural}, and only lists them", lacking)
+            return lacking
         self._watchable.add(kind.kind)
+        return None
+
+    async def _events_lacking(self) -> Failure | None:
+        """What is missing for events, asked each time: nothing that is written or watched all the time would show it."""
+        for verb in _EVENT_VERBS:
+            if (lacking := await self._lacking(verb, EVENT)) is not None:
+                self._complain(EVENT.kind, f"the operator may not {verb} events", lacking)
+                return _failure(EVENT.kind, lacking)
+        self._complained.discard(EVENT.kind)
+        return None
+
+    async def _lacking(self, verb: str, kind: Kind) -> Forbidden | None:
+        """The first of our namespaces in which this right is missing, in the words of the API server."""
+        for namespace in self._namespaces or ("",):
+            if not await self._cluster.may(verb, kind, namespace):
+                where = f' in the namespace "{namespace}"' if namespace else ""
+                what = f'resource "{kind.plural}" in API group "{group_of(kind)}"'
+                return Forbidden(f"the operator cannot {verb} {what}{where}")
         return None
 
     async def _metrics_problem(self) -> str | None:

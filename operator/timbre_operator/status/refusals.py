@@ -19,6 +19,8 @@ _PASSING: Final = {"Unavailable", "Conflict", "Timeout", "TooManyRequests", "Int
 """Reasons that heal by themselves."""
 DAMAGED: Final = "Damaged"
 """Reason of a failure that the operator found itself; its message says what helps."""
+_WORDS: Final = "Event"
+"""A kind that only tells."""
 _NOT_CHILDREN: Final = {"PersistentVolumeClaim", "Pod", "ReplicaSet"}
 """Kinds whose names we do not choose."""
 
@@ -35,9 +37,14 @@ def name_taken(observed: Observed) -> Finding | None:
 
 def refused(observed: Observed) -> Finding | None:
     """What we tried and may not, or cannot; whatever heals by itself is told last."""
-    told = (failure for failure in observed.failures if not _somebody_was_faster(failure))
+    told = (f for f in observed.failures if f.kind != _WORDS and not _somebody_was_faster(f))
     failures = sorted(told, key=lambda failure: failure.reason in _PASSING)
     return _refusal(failures[0], observed) if failures else None
+
+
+def words_refused(observed: Observed) -> Finding | None:
+    """Events may be neither read nor posted: nothing stands still for it, and less is explained."""
+    return next((_refusal(failure, observed) for failure in observed.failures if failure.kind == _WORDS), None)
 
 
 def pods_refused(observed: Observed) -> Finding | None:

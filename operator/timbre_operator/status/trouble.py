@@ -14,7 +14,7 @@ from timbre_operator.status.endings import crashed, engine_failed, oom_killed, o
 from timbre_operator.status.finding import Check, Finding, Verdict, first_finding, quoted
 from timbre_operator.status.images import cannot_pull
 from timbre_operator.status.pods import pods_of
-from timbre_operator.status.refusals import name_taken, pods_refused, refused
+from timbre_operator.status.refusals import name_taken, pods_refused, refused, words_refused
 from timbre_operator.status.rollout import rollout_of, stuck
 from timbre_operator.status.running import not_created, not_mounted, probe_failing, turned_away
 from timbre_operator.status.scheduling import unschedulable
@@ -57,7 +57,8 @@ def trouble_of(observed: Observed, now: datetime, *, redis_verdict: Verdict, aut
         rest=rest
         or redis.redis_ended(observed, now)
         or _monitoring_missing(observed)
-        or redis.exporter_trouble(observed, now),
+        or redis.exporter_trouble(observed, now)
+        or words_refused(observed),
     )
 
 

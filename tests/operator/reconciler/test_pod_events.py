@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from tests.operator.reconciler.scene import Scene, a_scene
 from timbre_contract import labels
 from timbre_operator.errors import Forbidden
@@ -129,10 +131,15 @@ async def test_old_words_are_forgotten_once_all_serve() -> None:
     assert "no such volume" not in str(scene.get("VoiceService")["status"])
 
 
-async def test_events_that_may_not_be_read_stop_nothing() -> None:
+async def test_events_that_may_not_be_read_stop_nothing_and_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     scene = await _with_redis_serving()
     scene.wait(60)
     scene.cluster.add(_pod("a", ready=False))
     scene.cluster.refuse("find", Forbidden("no"))
-    await scene.turn()
+    before = scene.cluster.calls["find Event"]
+    for _ in range(3):
+        await scene.turn()
+        scene.wait(60)
+    assert scene.cluster.calls["find Event"] == before + 3
     assert scene.condition("Ready")["status"] == "False"
+    assert caplog.text.count("events could not be read") == 1

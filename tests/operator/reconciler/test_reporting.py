@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.operator.manifests import a_service
 from tests.operator.reconciler.scene import KEY, Scene, a_scene
 from timbre_operator.errors import Forbidden, Unavailable
@@ -193,3 +195,18 @@ async def test_an_event_that_cannot_be_posted_stops_nothing() -> None:
     scene.cluster.refuse("announce", Unavailable("away"))
     await scene.settled()
     assert scene.get("VoiceService")["status"]["conditions"]
+
+
+async def test_why_no_event_can_be_posted_is_logged_once_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
+    scene = await a_scene(a_service().on_external_redis())
+    told = []
+    for number, error in enumerate((Forbidden("no"), Forbidden("no"), Unavailable("away"), None, Unavailable("away"))):
+        if error is not None:
+            scene.cluster.refuse("announce", error)
+        elif number:
+            scene.cluster.allow("announce")
+        problem = RedisProblem.AUTH_FAILED if number % 2 else RedisProblem.FULL
+        scene.reconciler.memories[KEY].redis = RedisFacts(address="x", problem=problem, detail="no")
+        await scene.turn()
+        told.append(caplog.text.count("an event could not be posted"))
+    assert told == [1, 1, 2, 2, 3]

@@ -105,6 +105,26 @@ async def test_a_right_to_watch_is_asked_for_once_and_again_when_watches_broke()
     assert await scene.resync.once() == EVERYTHING - {"Secret"}
 
 
+@pytest.mark.parametrize("verb", ["list", "create", "patch"])
+async def test_a_right_on_events_that_is_missing_is_said_once_until_it_is_granted(
+    verb: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene("radio", "studio")
+    scene.cluster.denied.add(f"{verb} events studio")
+    for _ in range(3):
+        assert await scene.resync.once() == EVERYTHING
+    (failure,) = scene.surroundings.failures
+    assert f'cannot {verb} resource "events" in API group "" in the namespace "studio"' in failure.message
+    assert caplog.text.count(f"the operator may not {verb} events") == 1
+
+    scene.cluster.denied.clear()
+    await scene.resync.once()
+    assert scene.surroundings.failures == ()
+    scene.cluster.denied.add(f"{verb} events radio")
+    await scene.resync.once()
+    assert caplog.text.count(f"the operator may not {verb} events") == 2
+
+
 async def test_a_namespace_that_may_not_be_seen_hides_no_other_one() -> None:
     scene = Scene("radio", "studio")
     scene.cluster.add(a_service().manifest)

@@ -81,6 +81,16 @@ def test_a_right_on_a_core_resource_of_all_namespaces_is_named_too() -> None:
     assert "may not list pods; upgrade" in _degraded(a_good_state().failing("Pod", "Forbidden", words)).message
 
 
+def test_a_missing_right_to_write_events_is_told_and_holds_nothing_up() -> None:
+    words = 'the operator cannot create resource "events" in API group "" in the namespace "studio"'
+    state = a_good_state().failing("Event", "Forbidden", words)
+    degraded = _degraded(state)
+    assert (degraded.status, degraded.reason) == ("True", "RightMissing")
+    assert degraded.message.startswith("the operator may not create events in namespace studio; upgrade its chart")
+    assert state.condition("Ready").status == "True"
+    assert state.condition("Progressing").reason == "Settled"
+
+
 def test_a_pod_template_that_the_api_server_refuses_is_quoted() -> None:
     words = 'Deployment.apps "narrator" is invalid: spec.template.spec.containers[1].image: Required value'
     service = a_service().with_spec(podTemplate={"spec": {"containers": [{"name": "proxy"}]}})
