@@ -45,13 +45,13 @@ node_is_ready() {
 
 # An archive of one image, its name beside it. What containerd has by that name is the same: tags are digests of contents.
 import_images() {
-  local archive name known
+  local named name archive known
   pack_node_image "$PAUSE_IMAGE" pause
   pack_node_image "$COREDNS_IMAGE" coredns
   known=$(ctr -n k8s.io images list --quiet)
-  for archive in "$CLUSTER"/node-images/*.tar "$CLUSTER"/images/*.tar; do
-    [ -e "$archive" ] || continue
-    name=$(cat "${archive%.tar}.name")
+  for named in "$CLUSTER"/node-images/*.name "$CLUSTER"/images/*.name; do
+    [ -e "$named" ] || continue
+    name=$(cat "$named") archive=${named%.name}.tar # which is there before its name is, while images are being built
     grep -qxF "$name" <<<"$known" && continue
     ctr -n k8s.io images import "$archive" >>"$LOGS/import.log"
     say "imported $name"
@@ -70,7 +70,7 @@ pack_node_image() { # REFERENCE PROGRAM
 # Earlier builds of ours, and the entry "sha256:..." that containerd keeps for each image beside its name.
 forget_old_images() {
   local current
-  current=$(cat "$CLUSTER"/node-images/*.name "$CLUSTER"/images/*.name 2>/dev/null)
+  current=$(cat "$CLUSTER"/node-images/*.name "$CLUSTER"/images/*.name 2>/dev/null || true) # none may be built yet
   ctr -n k8s.io images list | awk -v current="$current" '
     BEGIN { split(current, names, "\n"); for (i in names) wanted[names[i]] = 1 }
     NR == 1 { next }
