@@ -219,12 +219,11 @@ class ResultCacheSettings(_Group):
     lease_seconds: float = Field(default=5.0, ge=0.5, le=60)
     """How long after the death of a pod that speaks for others another one takes over, in seconds."""
     cold_start_wait_seconds: float = Field(default=0.0, ge=0, le=600)
-    """How long speech waits for an engine that still loads, in seconds; what pods share it gets at once.  0 = refuse both.
-    A pod that starts alone is then ready early, and refuses enrolments until its engine is there."""
+    """How long speech waits for an engine that loads, in seconds, unless pods share it; a pod alone is then ready early.  0 = not."""
     private_patterns_file: Path | None = None
     """Regular expressions, one in a line: a text in which one is found leaves no trace.  Without a file: long numbers, e-mail."""
     link_keys_file: Path | None = None
-    """File with keys of 32 bytes in base64, one in a line: answers link to their speech, signed with the first; all are good."""
+    """File with 32 bytes in base64 in each line, with which links to finished speech are sealed; needs the extra `encryption`."""
     link_seconds: int = Field(default=3600, ge=1, le=7 * 24 * 3600)
     """How long such a link holds, in seconds, if its speech is kept so long."""
     key_file: Path | None = None

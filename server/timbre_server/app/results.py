@@ -11,11 +11,12 @@ from timbre_server.app.registries import Registry
 from timbre_server.errors import ConfigurationError
 from timbre_server.ports import EngineDescriptor, ResultFiles, SharedResults
 from timbre_server.resultcache import EnglishWords, ResultCache, ResultKeys, ResultMemory, SharedResultTier
+from timbre_server.resultcache.link_sealing import LinkKeys
 from timbre_server.resultcache.privacy import PrivateTexts
 from timbre_server.resultcache.sealing import Sealer
 from timbre_server.service.cold_start import ColdStart
 from timbre_server.service.lifecycle import Lifecycle
-from timbre_server.service.links import SpeechLinks, keys_from_file
+from timbre_server.service.links import SpeechLinks
 from timbre_server.settings import ResultCacheSettings
 from timbre_server.store.lone_leases import LoneLeases
 from timbre_server.store.objects import ObjectResults
@@ -109,7 +110,7 @@ def build_results(
 def _build_links(settings: ResultCacheSettings) -> SpeechLinks | None:
     if settings.link_keys_file is None:
         return None
-    return SpeechLinks(keys_from_file(settings.link_keys_file), settings.link_seconds, time.time)
+    return SpeechLinks(LinkKeys.from_file(settings.link_keys_file), settings.link_seconds, time.time)
 
 
 def _shared_place(registry: Registry, scope: str, settings: ResultCacheSettings) -> SharedResults | None:

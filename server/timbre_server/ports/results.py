@@ -305,3 +305,23 @@ class ResultFiles(Protocol):
     async def close(self) -> None:
         """Gives back what it holds.  Idempotent."""
         ...
+
+
+class SealedLink(NamedTuple):
+    """What a link says, so that nobody else can read it."""
+
+    hidden: bytes
+    proof: bytes
+    """That neither this nor what is said beside it was changed."""
+
+
+class LinkCipher(Protocol):
+    """Makes what links say unreadable, with keys that all pods of a service share."""
+
+    def seal(self, content: bytes, *beside: bytes) -> SealedLink:
+        """``content`` hidden, and proved along with what is said ``beside`` it in clear; of equal arguments the same."""
+        ...
+
+    def open(self, sealed: SealedLink, *beside: bytes) -> bytes | None:
+        """What was sealed, in the same order of all; None if it was not, or anything of it was changed."""
+        ...

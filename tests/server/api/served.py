@@ -17,9 +17,10 @@ from openai import OpenAI
 from tests.server.service.parts import Parts, built_parts
 from timbre_server.api.application import ApiOptions, Services, create_api
 from timbre_server.engine.stub import StubEngine
+from timbre_server.resultcache.link_sealing import LinkKeys
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.lifecycle import Lifecycle
-from timbre_server.service.links import LinkKey, SpeechLinks
+from timbre_server.service.links import SpeechLinks
 from timbre_server.telemetry.metrics import Metrics
 
 MAX_UPLOAD_BYTES = 1 << 20
@@ -79,8 +80,8 @@ class Served:
     keeps_results: bool = False
     """Off where a test wants each of its requests to be served by the engine."""
     similar_text: bool = False
-    link_keys: list[LinkKey] = field(default_factory=list)
-    """With any, answers carry links."""
+    link_keys: LinkKeys | None = None
+    """With some, answers carry links."""
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     metrics: NotingMetrics = field(default_factory=NotingMetrics)
     port: int = 0

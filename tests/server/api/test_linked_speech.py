@@ -12,14 +12,14 @@ from tests.server.api.served import LINK_SECONDS, Served, running
 from tests.server.api.test_results import said
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, NOW, recorded
 from timbre_server.domain.speech import AudioFormat
-from timbre_server.service.links import LinkKey
+from timbre_server.resultcache.link_sealing import LinkKeys
 
-KEY = LinkKey(b"k" * 32)
+KEYS = LinkKeys([b"k" * 32])
 
 
 @pytest.fixture
 def linking() -> Iterator[Served]:
-    with running(Served(keeps_results=True, link_keys=[KEY])) as server:
+    with running(Served(keeps_results=True, link_keys=KEYS)) as server:
         yield server
 
 
@@ -100,7 +100,7 @@ def test_what_leaves_no_trace_has_no_link_and_neither_have_events(http: httpx2.C
 
 
 def test_a_link_to_similar_speech_leads_to_what_was_heard() -> None:
-    with running(Served(keeps_results=True, similar_text=True, link_keys=[KEY])) as server, server.http() as http:
+    with running(Served(keeps_results=True, similar_text=True, link_keys=KEYS)) as server, server.http() as http:
         first = said(http, input="I have 3 apples.")
         similar = said(http, input="i have three apples")
         assert similar.headers["x-cache"] == "similar"
