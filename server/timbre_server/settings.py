@@ -219,7 +219,7 @@ class ResultCacheSettings(_Group):
     lease_seconds: float = Field(default=5.0, ge=0.5, le=60)
     """How long after the death of a pod that speaks for others another one takes over, in seconds."""
     cold_start_wait_seconds: float = Field(default=0.0, ge=0, le=600)
-    """How long speech waits for an engine that loads, in seconds, unless pods share it; a pod alone is then ready early.  0 = not."""
+    """How long speech that no pod shares waits for an engine that loads, in seconds; a pod alone is ready early.  0 = not."""
     private_patterns_file: Path | None = None
     """Regular expressions, one in a line: a text in which one is found leaves no trace.  Without a file: long numbers, e-mail."""
     link_keys_file: Path | None = None

@@ -3,15 +3,13 @@
 AES-256-GCM with a random nonce for each entry.  The entry's key is authenticated along with it, so that one entry cannot
 be put in the place of another.  An entry that this process cannot open is a miss.
 
+Three secrets come of the key, one for each use.
+
 References: NIST SP 800-38D (GCM; with random nonces a key may seal 2^32 entries).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import secrets
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +17,9 @@ from typing import Any, Final
 from timbre_server.errors import ConfigurationError
 from timbre_server.ports import Blob
 from timbre_server.resultcache.codec import CorruptResult
+from timbre_server.resultcache.secret_keys import KEY_BYTES, derived, keys_from_file, needing_cryptography
 
-KEY_BYTES: Final = 32
+_VARIABLE: Final = "TIMBRE_RESULT_CACHE__KEY_FILE"
 _MAGIC: Final = b"timbre\x01\x01"
 """Differs from that of what is not sealed."""
 _ID_BYTES: Final = 8
@@ -34,9 +33,10 @@ class Sealer:
 
     def __init__(self, key: bytes) -> None:
         """Raises: ConfigurationError: the package ``cryptography`` is not installed."""
-        self._cipher = _cipher(key)
-        self._id = _derived(key, b"id")[:_ID_BYTES]
-        self.naming_secret = _derived(key, b"names")
+        with needing_cryptography(_VARIABLE):
+            self._cipher = _cipher(derived(key, "speech", KEY_BYTES))
+            self._id = derived(key, "id of the key for speech", _ID_BYTES)
+            self.naming_secret = derived(key, "names of speech", KEY_BYTES)
         """For the keys of entries: without it nobody can tell whether a text that he guesses was said."""
 
     def seal(self, key: str, blob: bytes) -> bytes:
@@ -66,33 +66,23 @@ class Sealer:
 
     @classmethod
     def from_file(cls, path: Path) -> Sealer:
-        """With the key of a file: 32 bytes in base64, as ``openssl rand -base64 32`` writes them.
+        """With the one key of a file.
 
         Raises:
-            ConfigurationError: the file has no such key, or the package ``cryptography`` is not installed.
+            ConfigurationError: the file has none or several, or the package ``cryptography`` is not installed.
         """
-        try:
-            key = base64.b64decode(path.read_bytes().strip(), validate=True)
-        except (OSError, binascii.Error) as error:
-            raise ConfigurationError("TIMBRE_RESULT_CACHE__KEY_FILE cannot be read as base64") from error
-        if len(key) != KEY_BYTES:
-            raise ConfigurationError(f"TIMBRE_RESULT_CACHE__KEY_FILE must hold {KEY_BYTES} bytes in base64")
-        return cls(key)
+        keys = keys_from_file(path, _VARIABLE)
+        if len(keys) > 1:
+            raise ConfigurationError(
+                f"{_VARIABLE} must hold one key: no entry is found by the name that another one gives"
+            )
+        return cls(keys[0])
 
 
 OVERHEAD_BYTES: Final = _HEAD_BYTES + _TAG_BYTES
 
 
 def _cipher(key: bytes) -> Any:
-    try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - an optional package
-    except ImportError as error:
-        raise ConfigurationError(
-            "TIMBRE_RESULT_CACHE__KEY_FILE needs a package that is not installed (cryptography); install timbre[encryption]"
-        ) from error
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - an optional package
+
     return AESGCM(key)
-
-
-def _derived(key: bytes, purpose: bytes) -> bytes:
-    """Another secret for another purpose."""
-    return hmac.digest(key, b"timbre finished speech: " + purpose, hashlib.sha256)

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +17,8 @@ from tests.virtual_time import in_virtual_time
 from timbre_server.errors import ConfigurationError
 from timbre_server.resultcache.codec import CorruptResult
 from timbre_server.resultcache.keys import ResultKeys
-from timbre_server.resultcache.sealing import KEY_BYTES, OVERHEAD_BYTES, Sealer
+from timbre_server.resultcache.sealing import OVERHEAD_BYTES, Sealer
+from timbre_server.resultcache.secret_keys import KEY_BYTES
 
 KEY, OTHER_KEY = "ab" * 32, "cd" * 32
 SEALER, STRANGER = Sealer(b"k" * KEY_BYTES), Sealer(b"s" * KEY_BYTES)
@@ -59,6 +62,12 @@ def test_a_part_is_not_the_whole(length: int) -> None:
         SEALER.open(KEY, SEALED[:length])
 
 
+def test_the_key_itself_seals_nothing() -> None:
+    nonce, rest = SEALED[OVERHEAD_BYTES - 28 : OVERHEAD_BYTES - 16], SEALED[OVERHEAD_BYTES - 16 :]
+    with pytest.raises(InvalidTag):
+        AESGCM(b"k" * KEY_BYTES).decrypt(nonce, rest, SEALED[: OVERHEAD_BYTES - 28] + bytes.fromhex(KEY))
+
+
 def test_names_depend_on_the_key_and_tell_nothing_of_it() -> None:
     names = {ResultKeys(DESCRIPTOR, secret=one.naming_secret)(saying()) for one in (SEALER, STRANGER)}
     assert len({*names, ResultKeys(DESCRIPTOR)(saying())}) == 3
@@ -71,7 +80,11 @@ def test_a_key_is_32_bytes_in_base64(tmp_path: Path) -> None:
     assert Sealer.from_file(file).open(KEY, SEALED) == BLOB
 
 
-@pytest.mark.parametrize("content", [b"", b"no base64!", base64.b64encode(b"short"), None], ids=str)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no base64!", base64.b64encode(b"short"), b"\n".join([base64.b64encode(b"k" * 32)] * 2), None],
+    ids=str,
+)
 def test_a_file_without_a_key_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "key"
     if content is not None:
