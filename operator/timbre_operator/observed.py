@@ -33,6 +33,7 @@ class RedisProblem(StrEnum):
     POLICY_EVICTS_VOICES = "PolicyEvictsVoices"
     FULL = "Full"
     READ_ONLY = "ReadOnly"
+    DISK_WRITE_FAILED = "DiskWriteFailed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,9 @@ class Observed:
     events: tuple[Manifest, ...] = ()
     """Warnings of the API about those pods, the newest first: why an image cannot be pulled, why no node fits."""
     kinds: frozenset[OptionalKind] = frozenset()
-    """Optional kinds that this cluster has."""
+    """Optional kinds that this cluster has, or had before their API group fell silent."""
+    silent_kinds: Mapping[OptionalKind, str] = field(default_factory=dict)
+    """Optional kinds whose API group does not answer, and why."""
     metrics_api: str | None = None
     """Why the HPA cannot read the series through this operator; None while it can."""
     redis: RedisFacts | None = None

@@ -35,6 +35,15 @@ class Listing:
     """Of the moment: what has a larger one is newer than this list."""
 
 
+@dataclass(frozen=True)
+class Discovered:
+    """Which optional kinds an API server serves."""
+
+    kinds: frozenset[OptionalKind]
+    silent: Mapping[OptionalKind, str] = field(default_factory=dict)
+    """Kinds whose API group does not say whether it has them, and why."""
+
+
 class Cluster(Protocol):
     """The API server.
 
@@ -80,8 +89,8 @@ class Cluster(Protocol):
         """Merges annotations into an object that is not ours (a pod); None removes one; no error if it is gone."""
         ...
 
-    async def optional_kinds(self) -> frozenset[OptionalKind]:
-        """Those that this API server serves now."""
+    async def optional_kinds(self) -> Discovered:
+        """Those that this API server serves now; a group that does not answer raises nothing and hides no other one."""
         ...
 
     async def custom_metrics(self) -> frozenset[str] | None:

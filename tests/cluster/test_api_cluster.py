@@ -17,7 +17,7 @@ from timbre_operator.cluster.connection import Connection
 from timbre_operator.errors import Forbidden, Invalid, NotFound, Unavailable
 from timbre_operator.kinds import DEPLOYMENT
 from timbre_operator.observed import OptionalKind
-from timbre_operator.ports import EventNote
+from timbre_operator.ports import Discovered, EventNote
 
 
 async def _connection(control_plane: ControlPlane, user: str = "") -> Connection:
@@ -34,7 +34,7 @@ async def cluster(control_plane: ControlPlane) -> AsyncIterator[ApiCluster]:
 
 
 async def test_every_optional_kind_that_is_installed_is_seen(cluster: ApiCluster) -> None:
-    assert await cluster.optional_kinds() == frozenset(OptionalKind)
+    assert await cluster.optional_kinds() == Discovered(frozenset(OptionalKind))
 
 
 async def test_the_same_event_is_counted(cluster: ApiCluster, api: Api, namespace: str) -> None:
@@ -117,4 +117,4 @@ async def test_a_server_that_is_away_is_unavailable(control_plane: ControlPlane)
     configuration.host = "https://127.0.0.1:1"
     async with Connection(configuration) as connection:
         with pytest.raises(Unavailable, match="did not answer"):
-            await ApiCluster(connection, identity="test").optional_kinds()
+            await ApiCluster(connection, identity="test").custom_metrics()

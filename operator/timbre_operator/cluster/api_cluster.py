@@ -10,10 +10,10 @@ from timbre_contract import labels as names
 from timbre_operator.cluster.announcements import Announcements
 from timbre_operator.cluster.connection import APPLY, MERGE, Connection
 from timbre_operator.cluster.paths import path_of, selector, with_query
-from timbre_operator.errors import Conflict, Forbidden, NotFound
+from timbre_operator.errors import ClusterError, Conflict, Forbidden, NotFound
 from timbre_operator.kinds import CHILDREN, EVENT, group_of, kind_of
-from timbre_operator.observed import Manifest, OptionalKind
-from timbre_operator.ports import EventNote, Kind, Listing
+from timbre_operator.observed import Manifest
+from timbre_operator.ports import Discovered, EventNote, Kind, Listing
 
 CUSTOM_METRICS: Final = "/apis/custom.metrics.k8s.io/v1beta2"
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -102,15 +102,18 @@ class ApiCluster:
         except NotFound:
             return
 
-    async def optional_kinds(self) -> frozenset[OptionalKind]:
-        optional = [watched for watched in CHILDREN if watched.optional is not None]
+    async def optional_kinds(self) -> Discovered:
+        optional = {watched.optional: watched.kind for watched in CHILDREN if watched.optional is not None}
         served: dict[str, set[str]] = {}
-        for version in {watched.kind.api_version for watched in optional}:
-            served[version] = await self._resources(f"/apis/{version}") or set()
-        return frozenset(
-            watched.optional
-            for watched in optional
-            if watched.optional is not None and watched.kind.plural in served[watched.kind.api_version]
+        silent: dict[str, str] = {}
+        for version in {kind.api_version for kind in optional.values()}:
+            try:
+                served[version] = await self._resources(f"/apis/{version}") or set()
+            except ClusterError as error:
+                silent[version] = str(error)
+        return Discovered(
+            frozenset(name for name, kind in optional.items() if kind.plural in served.get(kind.api_version, ())),
+            {name: silent[kind.api_version] for name, kind in optional.items() if kind.api_version in silent},
         )
 
     async def custom_metrics(self) -> frozenset[str] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from timbre_operator.errors import NotLeading
-from timbre_operator.observed import Manifest, OptionalKind
-from timbre_operator.ports import Cluster, EventNote, Kind, Listing
+from timbre_operator.observed import Manifest
+from timbre_operator.ports import Cluster, Discovered, EventNote, Kind, Listing
 
 
 class FencedCluster:
@@ -52,7 +52,7 @@ class FencedCluster:
     async def snapshot(self, kind: Kind, *, namespace: str = "", labels: Mapping[str, str] | None = None) -> Listing:
         return await self._cluster.snapshot(kind, namespace=namespace, labels=labels)
 
-    async def optional_kinds(self) -> frozenset[OptionalKind]:
+    async def optional_kinds(self) -> Discovered:
         return await self._cluster.optional_kinds()
 
     async def custom_metrics(self) -> frozenset[str] | None:

@@ -68,6 +68,7 @@ def observed_of(
         pods=world.live.pods(key),
         events=memory.warnings.events,
         kinds=world.surroundings.kinds,
+        silent_kinds=world.surroundings.silent_kinds,
         metrics_api=world.surroundings.metrics_api,
         redis=target if isinstance(target, RedisFacts) else memory.redis,
         load=world.load.load(key),

@@ -15,7 +15,7 @@ from typing import Final
 from timbre_contract import labels
 from timbre_operator.errors import ClusterError, Forbidden, NotFound
 from timbre_operator.kinds import EVENT, VOICE_SERVICE, WATCHED, Watched, group_of
-from timbre_operator.observed import METRICS_API_DISABLED, Failure
+from timbre_operator.observed import METRICS_API_DISABLED, Failure, OptionalKind
 from timbre_operator.ports import Cluster, Kind, Listing
 from timbre_operator.reconciler.freshness import Freshness
 from timbre_operator.reconciler.live import Live
@@ -70,23 +70,41 @@ class Resync:
         Raises:
             ClusterError: the API server does not answer; what is known stays.
         """
-        self._surroundings.kinds = await self._cluster.optional_kinds()
+        discovered = await self._cluster.optional_kinds()
+        silent = dict(discovered.silent)
+        self._surroundings.kinds = discovered.kinds | (self._surroundings.kinds & silent.keys())
         visible: set[str] = set()
         failures: list[Failure] = []
         for watched in WATCHED:
-            if watched.optional is not None and watched.optional not in self._surroundings.kinds:
-                self._live.replace(watched.kind, Listing((), ""))
-                continue
-            lists = await self._list(watched)
+            lists = await self._list_optional(watched, discovered.kinds, silent)
             if lists.visible:
                 visible.add(watched.kind.kind)
             elif lists.failure is not None:
                 failures.append(lists.failure)
         if (lacking := await self._events_lacking()) is not None:
             failures.append(lacking)
+        self._surroundings.silent_kinds = silent
         self._surroundings.failures = tuple(failures)
         self._surroundings.metrics_api = await self._metrics_problem()
         return frozenset(visible)
+
+    async def _list_optional(
+        self, watched: Watched, kinds: frozenset[OptionalKind], silent: dict[OptionalKind, str]
+    ) -> _Lists:
+        """A kind that a cluster may lack: one that does not answer is neither watched nor forgotten, and stops no other."""
+        optional = watched.optional
+        if optional is None:
+            return await self._list(watched)
+        if optional not in silent:
+            if optional not in kinds:
+                self._live.replace(watched.kind, Listing((), ""))
+                return _Lists(visible=False)
+            try:
+                return await self._list(watched)
+            except ClusterError as error:
+                silent[optional] = str(error)
+        self._complain(watched.kind.kind, f"{optional} cannot be listed", silent[optional])
+        return _Lists(visible=False)
 
     async def _list(self, watched: Watched) -> _Lists:
         """All namespaces, also where one of them may not be seen."""
@@ -156,7 +174,7 @@ class Resync:
             return f"custom.metrics.k8s.io is served by somebody else, who does not offer {_NEEDED_METRIC}"
         return None
 
-    def _complain(self, kind: str, what: str, error: ClusterError) -> None:
+    def _complain(self, kind: str, what: str, error: ClusterError | str) -> None:
         """Once, until it is put right."""
         if kind not in self._complained:
             self._complained.add(kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,6 +22,8 @@ class Surroundings:
     """What the cluster has besides the services; the resync asks for it."""
 
     kinds: frozenset[OptionalKind] = frozenset()
+    silent_kinds: Mapping[OptionalKind, str] = field(default_factory=dict)
+    """Optional kinds whose API group does not answer, and why; what is known of them stays."""
     metrics_api: str | None = None
     """Why an HPA cannot read the series; None while it can."""
     failures: tuple[Failure, ...] = ()

@@ -8,6 +8,7 @@ from typing import Final
 from timbre_operator.observed import METRICS_API_DISABLED, Manifest, Observed, OptionalKind
 from timbre_operator.status.finding import Finding, Verdict, first_finding, quoted
 from timbre_operator.status.pods import conditions_of, moment
+from timbre_operator.status.refusals import kind_silent
 
 _QUIET: Final = {"Disabled", "Starting"}
 """Reasons for which nobody has to do anything."""
@@ -70,6 +71,8 @@ def _waits_for_the_first_look(observed: Observed, now: datetime) -> bool:
 
 
 def _no_keda(observed: Observed) -> Finding | None:
+    if (silent := kind_silent(observed, OptionalKind.SCALED_OBJECT)) is not None:
+        return silent
     if OptionalKind.SCALED_OBJECT in observed.kinds:
         return None
     return Finding(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from timbre_contract import labels
-from timbre_operator.observed import Failure, Manifest, Observed, controller_uid
+from timbre_operator.observed import Failure, Manifest, Observed, OptionalKind, controller_uid
 from timbre_operator.status.finding import Finding, quoted
 from timbre_operator.status.pods import conditions_of, warnings_about
 from timbre_operator.voiceservice.names import CHILD_SUFFIXES, REDIS_SUFFIX
@@ -45,6 +45,17 @@ def refused(observed: Observed) -> Finding | None:
 def words_refused(observed: Observed) -> Finding | None:
     """Events may be neither read nor posted: nothing stands still for it, and less is explained."""
     return next((_refusal(failure, observed) for failure in observed.failures if failure.kind == _WORDS), None)
+
+
+def kind_silent(observed: Observed, kind: OptionalKind) -> Finding | None:
+    """The API group of an optional kind does not answer."""
+    if kind not in observed.silent_kinds:
+        return None
+    return Finding(
+        "APIServerUnavailable",
+        f"{kind} can be neither read nor written, and stay as they are; see kubectl get apiservice:"
+        f" {quoted(observed.silent_kinds[kind])}",
+    )
 
 
 def pods_refused(observed: Observed) -> Finding | None:

@@ -14,7 +14,7 @@ from timbre_operator.status.endings import crashed, engine_failed, oom_killed, o
 from timbre_operator.status.finding import Check, Finding, Verdict, first_finding, quoted
 from timbre_operator.status.images import cannot_pull
 from timbre_operator.status.pods import pods_of
-from timbre_operator.status.refusals import name_taken, pods_refused, refused, words_refused
+from timbre_operator.status.refusals import kind_silent, name_taken, pods_refused, refused, words_refused
 from timbre_operator.status.rollout import rollout_of, stuck
 from timbre_operator.status.running import not_created, not_mounted, probe_failing, turned_away
 from timbre_operator.status.scheduling import unschedulable
@@ -91,6 +91,9 @@ def _monitoring_missing(observed: Observed) -> Finding | None:
         ("prometheusRule", monitoring.prometheus_rule, OptionalKind.PROMETHEUS_RULE),
     )
     for field, choice, kind in wanted:
+        used = choice == "Enabled" or (choice == "Auto" and kind in observed.kinds)
+        if used and (silent := kind_silent(observed, kind)) is not None:
+            return silent
         if choice == "Enabled" and kind not in observed.kinds:
             return Finding(
                 "KindMissing",

@@ -13,7 +13,7 @@ from typing import Any
 from timbre_operator.errors import ClusterError, Conflict
 from timbre_operator.kinds import kind_of
 from timbre_operator.observed import OptionalKind
-from timbre_operator.ports import EventNote, Kind, Listing
+from timbre_operator.ports import Discovered, EventNote, Kind, Listing
 
 Manifest = Mapping[str, Any]
 Address = tuple[str, str, str]
@@ -28,6 +28,8 @@ class ClusterInMemory:
         self.calls: Counter[str] = Counter()
         self.announced: list[EventNote] = []
         self.kinds = frozenset(OptionalKind)
+        self.silent: dict[OptionalKind, str] = {}
+        """Kinds whose API group does not answer."""
         self.metrics: frozenset[str] | None = None
         self.denied: set[str] = set()
         """Rights that we lack, as ``watch secrets``, or ``watch secrets studio`` in one namespace."""
@@ -140,9 +142,9 @@ class ClusterInMemory:
         kept = {key: text for key, text in there.items() if text is not None}
         self._store(_address(found), {**found, "metadata": {**found["metadata"], "annotations": kept}}, "MODIFIED")
 
-    async def optional_kinds(self) -> frozenset[OptionalKind]:
+    async def optional_kinds(self) -> Discovered:
         self._call("optional kinds")
-        return self.kinds
+        return Discovered(self.kinds - self.silent.keys(), self.silent)
 
     async def custom_metrics(self) -> frozenset[str] | None:
         self._call("custom metrics")

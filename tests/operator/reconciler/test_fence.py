@@ -45,4 +45,4 @@ async def test_everybody_may_read() -> None:
     assert await fenced.find(POD) == []
     assert (await fenced.snapshot(POD)).items == ()
     assert await fenced.custom_metrics() is None
-    assert await fenced.optional_kinds()
+    assert (await fenced.optional_kinds()).kinds

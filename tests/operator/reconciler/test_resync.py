@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.operator.desired.children import children_of
 from tests.operator.manifests import a_service
 from tests.operator.reconciler.cluster_in_memory import ClusterInMemory
 from timbre_operator.errors import Forbidden, NotFound, Unavailable
@@ -149,6 +150,43 @@ async def test_an_optional_kind_that_is_not_there_is_not_asked_for_until_it_come
     scene.cluster.kinds = frozenset(OptionalKind)
     assert await scene.resync.once() == EVERYTHING
     assert scene.surroundings.kinds == frozenset(OptionalKind)
+
+
+@pytest.mark.parametrize("which", ["discovery", "list"])
+async def test_a_kind_that_does_not_answer_is_neither_watched_nor_forgotten_and_stops_no_other(
+    which: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene()
+    monitor = children_of(a_service(), kinds=frozenset(OptionalKind))["PodMonitor/narrator"]
+    scene.cluster.add(a_service().manifest)
+    scene.cluster.add(monitor)
+    await scene.resync.once()
+    if which == "discovery":
+        scene.cluster.silent[OptionalKind.POD_MONITOR] = "503"
+    else:
+        scene.cluster.refuse("snapshot PodMonitor", Unavailable("503"))
+    scene.cluster.remove("VoiceService", "studio", "narrator")
+    for _ in range(3):
+        assert await scene.resync.once() == EVERYTHING - {"PodMonitor"}
+    assert list(scene.live.services()) == []
+    assert scene.live.find("PodMonitor", "studio", "narrator")
+    assert scene.surroundings.kinds == frozenset(OptionalKind)
+    assert scene.surroundings.silent_kinds == {OptionalKind.POD_MONITOR: "503"}
+    assert scene.surroundings.failures == ()
+    assert caplog.text.count("podmonitors.monitoring.coreos.com cannot be listed") == 1
+
+    scene.cluster.silent.clear()
+    if which == "list":
+        scene.cluster.allow("snapshot PodMonitor")
+    assert await scene.resync.once() == EVERYTHING
+    assert scene.surroundings.silent_kinds == {}
+
+
+async def test_a_kind_that_never_answered_is_not_taken_for_there() -> None:
+    scene = Scene()
+    scene.cluster.silent[OptionalKind.SCALED_OBJECT] = "503"
+    assert await scene.resync.once() == EVERYTHING - {"ScaledObject"}
+    assert OptionalKind.SCALED_OBJECT not in scene.surroundings.kinds
 
 
 async def test_without_the_crd_it_says_what_to_install(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.operator.manifests import AService, a_service
 from tests.operator.status.states import NOW, AState, Built, a_good_state, an_hpa, an_object
-from timbre_operator.observed import METRICS_API_DISABLED, Load
+from timbre_operator.observed import METRICS_API_DISABLED, Load, OptionalKind
 from timbre_operator.voiceservice.status import Condition
 
 _KEDA = a_service().scaled_by("KEDA")
@@ -151,6 +151,14 @@ def test_keda_that_is_missing_is_told() -> None:
     active = _active(a_good_state(_KEDA).knowing(kinds=frozenset()))
     assert active.reason == "KindMissing"
     assert "this cluster has no scaledobjects.keda.sh; install KEDA, or write HPA" in active.message
+
+
+def test_keda_that_does_not_answer_is_not_taken_for_missing() -> None:
+    silent = {OptionalKind.SCALED_OBJECT: "service unavailable"}
+    for kinds in (frozenset[OptionalKind](), frozenset(OptionalKind)):
+        active = _active(a_good_state(_KEDA).knowing(kinds=kinds, silent_kinds=silent))
+        assert active.reason == "APIServerUnavailable"
+        assert 'see kubectl get apiservice: "service unavailable"' in active.message
 
 
 _SCALED = an_object("ScaledObject").with_condition("Ready", "True", "ScaledObjectReady")

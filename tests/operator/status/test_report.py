@@ -176,6 +176,19 @@ def test_a_kind_that_is_wanted_and_missing_is_named() -> None:
     )
 
 
+def test_a_kind_that_does_not_answer_is_told_to_who_uses_it_and_to_nobody_else() -> None:
+    silent = {OptionalKind.POD_MONITOR: "service unavailable"}
+    told = a_good_state().knowing(silent_kinds=silent).condition("Degraded")
+    assert told.reason == "APIServerUnavailable"
+    assert told.message.startswith(
+        "podmonitors.monitoring.coreos.com can be neither read nor written, and stay as they are"
+    )
+    without = a_service().with_spec(monitoring={"podMonitor": "Disabled"})
+    assert a_good_state(without).knowing(silent_kinds=silent).condition("Degraded").status == "False"
+    unknown = a_good_state().knowing(kinds=frozenset(), silent_kinds=silent)  # Auto, and never seen
+    assert unknown.condition("Degraded").status == "False"
+
+
 def test_a_voice_that_cannot_be_enrolled_is_named_with_its_mistake() -> None:
     refused = ("voice_ann: this is no audio", "voice_eve: its recording cannot be read: No such file or directory")
     degraded = a_good_state().knowing(load=Load(refused_voices=refused)).condition("Degraded")
