@@ -106,6 +106,11 @@ class Failure:
     times: int = 1
     """In a row."""
 
+    @property
+    def heals_at_once(self) -> bool:
+        """Something changed between the look and the write, and the next turn, a moment later, sees what."""
+        return self.reason == "Conflict" and self.times == 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:

@@ -69,7 +69,7 @@ class Reconciler:
             report_again,
             *(kept.seconds_until_next(now) for kept in (memory.reads, memory.refusals, memory.other_refusals)),
         )
-        return min((wait for wait in waits if wait is not None), default=None), not observed.failures
+        return min((wait for wait in waits if wait is not None), default=None), _well(observed)
 
     def _memory(self, key: ServiceKey, manifest: Manifest) -> Memory:
         """Of this very object: one that was deleted and made anew between two turns begins without."""
@@ -105,6 +105,11 @@ class Reconciler:
 def _complete(observed: Observed) -> bool:
     """Whether everything was asked that is asked beside the turns."""
     return observed.load is not None and observed.redis is not None
+
+
+def _well(observed: Observed) -> bool:
+    """Whether nothing was refused that somebody should hear of."""
+    return all(failure.heals_at_once for failure in observed.failures)
 
 
 def _leaving(manifest: Manifest) -> bool:

@@ -37,7 +37,7 @@ def name_taken(observed: Observed) -> Finding | None:
 
 def refused(observed: Observed) -> Finding | None:
     """What we tried and may not, or cannot; whatever heals by itself is told last."""
-    told = (f for f in observed.failures if f.kind != _WORDS and not _somebody_was_faster(f))
+    told = (f for f in observed.failures if f.kind != _WORDS and not f.heals_at_once)
     failures = sorted(told, key=lambda failure: failure.reason in _PASSING)
     return _refusal(failures[0], observed) if failures else None
 
@@ -65,11 +65,6 @@ def pods_refused(observed: Observed) -> Finding | None:
             return finding
         return Finding("PodsRefused", f"{kind} {name} cannot make its pods; correct spec.podTemplate: {quoted(words)}")
     return None
-
-
-def _somebody_was_faster(failure: Failure) -> bool:
-    """Something changed between the look and the write, and the next turn, a moment later, sees what."""
-    return failure.reason == "Conflict" and failure.times == 1
 
 
 def _refusal(failure: Failure, observed: Observed) -> Finding:

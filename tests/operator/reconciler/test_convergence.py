@@ -335,6 +335,25 @@ async def test_a_kind_that_may_not_be_listed_is_said() -> None:
     assert "list secrets" in scene.condition("Degraded")["message"]
 
 
+async def test_a_conflict_is_an_error_only_when_it_comes_back() -> None:
+    """The first one says that the object changed since it was looked at, and the next turn sees how."""
+    scene = Scene(a_service())
+    scene.cluster.refuse("apply Deployment/narrator", Conflict("the object has been modified"))
+    counted = []
+    for _ in range(2):
+        await scene.turn()
+        counted.append(_turns(scene, "error"))
+        scene.wait(60)
+    scene.cluster.allow("apply Deployment/narrator")
+    await scene.turn()
+    assert counted == [0, 1]
+    assert _turns(scene, "ok") == 2
+
+
+def _turns(scene: Scene, result: str) -> float | None:
+    return scene.metrics.registry.get_sample_value("timbre_operator_reconcile_total", {"result": result})
+
+
 async def test_a_lost_lease_ends_the_turn_at_its_next_write() -> None:
     scene = Scene(a_service())
     scene.cluster.refuse("apply ConfigMap/narrator-redis", NotLeading("lost"))
