@@ -16,7 +16,7 @@ SERVICES: Final = MetricSpec(
 RECONCILES: Final = MetricSpec(
     "timbre_operator_reconcile_total",
     MetricKind.COUNTER,
-    "Reconciliations by result (ok, error): error = something was refused, and not just by a first conflict, which heals at once.",
+    "Reconciliations by result (ok, error): error = refused, and not just by a first conflict, which heals at once.",
     ("result",),
 )
 RECONCILE_DURATION: Final = MetricSpec(
