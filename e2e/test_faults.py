@@ -193,7 +193,7 @@ def test_volume_that_is_full_stops_enrolment_only_and_growing_it_is_enough(
     ) as answers:
         refused = client.ask("POST", f"{service.url}/v1/audio/voices", recording=HIM, fields={"name": "no room"})
         assert refused["status"] == 503, refused
-        service.until_condition("RedisReady", "False", seconds=60)
+        service.until_condition("RedisReady", "False", says="cannot write to its disk", seconds=60)
         service.apply(redis=sized("256Mi")).until_condition("RedisReady", "True", seconds=60)
         assert client.enrol(service.url, HIM, "room again")
 

@@ -13,7 +13,7 @@ from timbre_operator.desired.redis_config import POLICY
 from timbre_operator.observed import Manifest, Observed, RedisProblem
 from timbre_operator.voiceservice.names import REDIS_SUFFIX
 
-_TELLABLE = {None, RedisProblem.POLICY_EVICTS_VOICES, RedisProblem.FULL}
+_TELLABLE = {None, RedisProblem.POLICY_EVICTS_VOICES, RedisProblem.FULL, RedisProblem.DISK_WRITE_FAILED}
 """With any other problem it cannot be told anything, or is none of ours."""
 
 

@@ -33,13 +33,18 @@ class Account:
     """Writes that it refused for want of memory since its start."""
     evicted: int
     """Keys that it evicted since its start."""
+    disk_refusal: str
+    """Why it takes no writes: its disk took none.  Empty while it does."""
     loading: bool
     replica: bool
     old: bool
 
     @classmethod
-    def from_info(cls, info: Info) -> Account:
-        """From the parsed answer; what a server does not tell is taken for good."""
+    def from_info(cls, info: Info, *, disk_refusal: str = "") -> Account:
+        """From the parsed answer; what a server does not tell is taken for good.
+
+        ``disk_refusal`` is what it answered to a PING that it refused because of its disk.
+        """
         policy = str(info.get("maxmemory_policy", ""))
         keyspaces = [
             value for name, value in info.items() if re.fullmatch(r"db\d+", name) and isinstance(value, Mapping)
@@ -54,6 +59,7 @@ class Account:
             evictable=policy.startswith("allkeys") or (policy.startswith("volatile") and volatile),
             refused=_number(refusals, "count") if isinstance(refusals, Mapping) else 0,
             evicted=_number(info, "evicted_keys"),
+            disk_refusal=disk_refusal or _file_failure(info),
             loading=bool(_number(info, "loading")),
             replica=str(info.get("role", "master")) != "master",
             old=_numbers(str(info.get("redis_version", ""))) < OLDEST if info.get("redis_version") else False,
@@ -85,10 +91,21 @@ def problem_of(account: Account, *, full: bool) -> RedisProblem | None:
         (account.loading, RedisProblem.LOADING),
         (account.old, RedisProblem.TOO_OLD),
         (account.replica, RedisProblem.READ_ONLY),
+        (bool(account.disk_refusal), RedisProblem.DISK_WRITE_FAILED),
         (account.evicts_voices, RedisProblem.POLICY_EVICTS_VOICES),
         (full, RedisProblem.FULL),
     )
     return next((problem for holds, problem in found if holds), None)
+
+
+def _file_failure(info: Info) -> str:
+    """For a server that may not be pinged.
+
+    Of the states that INFO has of the disk this one alone stops writes for certain: a rewrite that failed stops none, and
+    whether a failed snapshot does is for its configuration to say.
+    """
+    failed = bool(_number(info, "aof_enabled")) and info.get("aof_last_write_status") == "err"
+    return "aof_last_write_status:err" if failed else ""
 
 
 def _version(info: Info) -> str:

@@ -44,8 +44,13 @@ def failure_of(error: BaseException) -> LookFailed:
     """The problem behind an error, in the server's or the system's words."""
     if isinstance(error, LookFailed):
         return error
-    words = " ".join(str(error).split())[:MAX_DETAIL_CHARS] or type(error).__name__
+    words = words_of(error)
     return LookFailed(_problem(error, words), words)
+
+
+def words_of(error: BaseException) -> str:
+    """In one line, not too long."""
+    return " ".join(str(error).split())[:MAX_DETAIL_CHARS] or type(error).__name__
 
 
 def _problem(error: BaseException, words: str) -> RedisProblem:

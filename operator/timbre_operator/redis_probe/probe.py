@@ -13,13 +13,19 @@ from timbre_operator.observed import RedisFacts, RedisProblem
 from timbre_operator.ports import RedisTarget
 from timbre_operator.redis_probe.account import Account, is_full, problem_of
 from timbre_operator.redis_probe.connections import Connections, Node
-from timbre_operator.redis_probe.failures import LOOK_ERRORS, LookFailed, failure_of
+from timbre_operator.redis_probe.failures import LOOK_ERRORS, LookFailed, failure_of, words_of
 from timbre_operator.redis_probe.topology import masters
 
 LOOK_SECONDS: Final = 8.0
 """A whole look: a few nodes that do not answer, one after the other."""
 MAX_REMEMBERED: Final = 4096
 """Servers; nodes that are gone are forgotten at last, and a full one is found again by its next refusal."""
+_ANSWERS: Final = (
+    redis.exceptions.ResponseError,
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.MasterDownError,
+)
+"""Refusals by the server; the library takes the last two for a connection that broke."""
 
 
 class NetworkRedisProbe:
@@ -84,7 +90,16 @@ async def _connections(target: RedisTarget) -> Connections:
 async def _account(connections: Connections, node: Node) -> Account:
     async with connections.server(node) as server:
         info: dict[str, Any] = await server.info()
-        return Account.from_info(info)
+        return Account.from_info(info, disk_refusal=await _disk_refusal(server))
+
+
+async def _disk_refusal(server: Any) -> str:
+    """Redis refuses PING together with writes while its disk fails (``writeCommandsDeniedByDiskError``), and says why."""
+    try:
+        await server.ping()
+    except _ANSWERS as error:
+        return words_of(error) if "MISCONF" in str(error) else ""
+    return ""
 
 
 async def _set(server: Any, settings: Mapping[str, str]) -> dict[str, str]:
@@ -104,6 +119,7 @@ def _summed(
     guilty = next((place for place, problem in enumerate(problems) if problem is not None), 0)
     account, problem = accounts[guilty], problems[guilty]
     where = f"at {nodes[guilty][0]}:{nodes[guilty][1]}" if problem is not None and target.mode != "standalone" else ""
+    says = f'it says "{account.disk_refusal}"' if problem is RedisProblem.DISK_WRITE_FAILED else ""
     return RedisFacts(
         address=target.address,
         version=account.version,
@@ -111,7 +127,7 @@ def _summed(
         used_bytes=sum(account.used_bytes for account in accounts),
         max_bytes=sum(account.max_bytes for account in accounts),
         problem=problem,
-        detail=where,
+        detail=_without_secrets(" ".join(filter(None, (where, says))), target),
     )
 
 

@@ -26,6 +26,8 @@ _POD_CHECKS: Final[tuple[PodCheck, ...]] = (
 )  # fmt: skip
 _HEALING: Final = {STARTING, RedisProblem.LOADING.value}
 """Reasons against which only time helps."""
+_SPEAKING: Final = {RedisProblem.SECRET_MISSING, RedisProblem.DISK_WRITE_FAILED}
+"""Problems that say more than what they do to the pod: with a disk that fails Redis refuses the probes' PING too."""
 
 
 def redis_ready(observed: Observed, now: datetime) -> Verdict:
@@ -34,7 +36,7 @@ def redis_ready(observed: Observed, now: datetime) -> Verdict:
     if facts is not None and facts.problem is None:
         what = f"Redis {facts.version}".strip()
         return Verdict("True", "Reachable", f"{what} at {facts.address} keeps the voices")
-    if facts is not None and facts.problem is RedisProblem.SECRET_MISSING:
+    if facts is not None and facts.problem is not None and facts.problem in _SPEAKING:
         return Verdict.false(told(facts, facts.problem, observed.service))
     if found := redis_pod_trouble(observed, now) or claim_pending(observed):
         return Verdict.false(found)

@@ -8,6 +8,7 @@ from timbre_operator.observed import RedisFacts, RedisProblem
 from timbre_operator.status.finding import Finding
 from timbre_operator.voiceservice import VoiceService
 from timbre_operator.voiceservice.names import REDIS_SUFFIX
+from timbre_operator.voiceservice.redis import ManagedRedis
 
 _TOLD: Final[dict[RedisProblem, str]] = {
     RedisProblem.SECRET_MISSING: "a Secret that leads to Redis is missing",
@@ -19,6 +20,7 @@ _TOLD: Final[dict[RedisProblem, str]] = {
     RedisProblem.POLICY_EVICTS_VOICES: "Redis at {address} has maxmemory-policy {policy}, which evicts voices",
     RedisProblem.FULL: "Redis at {address} is full: no voice can be enrolled",
     RedisProblem.READ_ONLY: "Redis at {address} is a replica and takes no writes",
+    RedisProblem.DISK_WRITE_FAILED: "Redis at {address} cannot write to its disk, and takes no writes until it can",
 }
 
 _MANAGED: Final[dict[RedisProblem, str]] = {
@@ -31,6 +33,10 @@ _MANAGED: Final[dict[RedisProblem, str]] = {
     RedisProblem.POLICY_EVICTS_VOICES: "the operator sets it back to volatile-lru",
     RedisProblem.FULL: "raise spec.redis.managed.maxMemory (now {memory}), or delete voices",
     RedisProblem.READ_ONLY: "look at who made it one: kubectl -n {namespace} logs {pod} -c redis",
+    RedisProblem.DISK_WRITE_FAILED: (
+        "where the disk is full, raise spec.redis.managed.storage.size (now {volume}), and it goes on by itself; do not"
+        " restart it: what is not on its disk would be lost"
+    ),
 }
 
 _EXTERNAL: Final[dict[RedisProblem, str]] = {
@@ -50,6 +56,9 @@ _EXTERNAL: Final[dict[RedisProblem, str]] = {
     RedisProblem.POLICY_EVICTS_VOICES: "set it to volatile-lru, by CONFIG SET or in its parameter group",
     RedisProblem.FULL: "give it more memory, or delete voices",
     RedisProblem.READ_ONLY: "write the primary's address to spec.redis.external.address, or mode: Sentinel",
+    RedisProblem.DISK_WRITE_FAILED: (
+        "give its disk room, or mend it, and it goes on by itself; do not restart it: what is not on its disk would be lost"
+    ),
 }
 
 
@@ -64,7 +73,14 @@ def told(facts: RedisFacts, problem: RedisProblem, service: VoiceService) -> Fin
         "pod": f"{service.name}{REDIS_SUFFIX}-0",
         "secret": f"{service.name}{REDIS_SUFFIX}",
         "memory": str(managed.memory) if managed else "",
+        "volume": _size(managed) if managed else "",
     }
     cure = (_EXTERNAL if managed is None else _MANAGED)[problem]
     detail = f": {facts.detail}" if facts.detail else ""
     return Finding(problem.value, f"{_TOLD[problem].format(**named)}; {cure.format(**named)}{detail}")
+
+
+def _size(managed: ManagedRedis) -> str:
+    """Of its volume, as somebody would write it."""
+    written = managed.storage.size if managed.storage else None
+    return str(written or f"{managed.volume_bytes >> 20}Mi")

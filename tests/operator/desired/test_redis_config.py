@@ -17,10 +17,11 @@ from redis.retry import Retry
 
 from tests.operator.desired.children import PASSWORDS, children_of, container_of, server_pod
 from tests.operator.manifests import a_service
+from tests.operator.redis_probe.full_disk import fill_disk
 from tests.redis_server import BINARY, REDIS_IS_HERE, free_port
 from tests.server.store.registries import UNHURRIED, a_consent, a_voice
 from timbre_contract.keys import ServiceKeys
-from timbre_operator.desired.redis_config import redis_conf, users_acl
+from timbre_operator.desired.redis_config import OPERATOR_USER, redis_conf, users_acl
 from timbre_operator.desired.redis_exporter import MONITOR_USER, monitor_password
 from timbre_server.settings import RedisSettings
 from timbre_server.store.link import RedisLink
@@ -44,7 +45,8 @@ def _redis(folder: Path) -> Iterator[int]:
         pytest.skip("redis-server is not installed; make setup says how")
     managed = a_service().with_spec(redis={"managed": {"maxMemory": "100Mi"}}).built().managed_redis
     assert managed is not None
-    (folder / "users.acl").write_text(f"{users_acl(PASSWORDS)}user tester on >tests +acl|dryrun +command\n", "utf-8")
+    tester = "user tester on >tests ~written +acl|dryrun +command +info +set +bgrewriteaof\n"
+    (folder / "users.acl").write_text(users_acl(PASSWORDS) + tester, "utf-8")
     number = free_port()
     text = redis_conf(managed, port=number, acl_folder=str(folder))
     (folder / "redis.conf").write_text(text.replace("dir /data", f"dir {folder}"), "utf-8")
@@ -212,9 +214,9 @@ def test_nobody_gets_in_without_a_password(port: int) -> None:
         client.ping()
 
 
-def _probe(port: int) -> list[str]:
+def _probe(port: int, kind: str = "readinessProbe") -> list[str]:
     template = children_of(a_service())["StatefulSet/narrator-redis"]["spec"]["template"]
-    command = container_of(template, "redis")["readinessProbe"]["exec"]["command"]
+    command = container_of(template, "redis")[kind]["exec"]["command"]
     return [str(port) if word == "6379" else word for word in command]
 
 
@@ -229,6 +231,22 @@ def test_the_probe_fails_where_the_server_answers_with_an_error(port: int) -> No
     *probe, ping = _probe(port)
     assert ping == "ping"
     assert subprocess.run([*probe, "dbsize"], capture_output=True, check=False).returncode != 0
+
+
+def _passes(probe: list[str]) -> bool:
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+def test_a_server_whose_disk_is_full_is_not_ready_and_not_killed_for_it(tmp_path: Path) -> None:
+    with _redis(tmp_path) as number, _client(number, "tester", "tests") as tester:
+        fill_disk(tmp_path, tester)
+        assert not _passes(_probe(number, "readinessProbe"))
+        assert _passes(_probe(number, "livenessProbe"))
+        with _client(number, OPERATOR_USER, PASSWORDS.operator) as operator:
+            with pytest.raises(redis.exceptions.ResponseError, match="MISCONF"):
+                operator.ping()
+            assert operator.info("persistence")["aof_last_write_status"] == "err"
+    assert not _passes(_probe(number, "livenessProbe"))
 
 
 def test_the_pods_user_is_the_one_of_their_variables() -> None:

@@ -43,6 +43,11 @@ def test_a_policy_that_somebody_changed_is_set_back() -> None:
     assert redis_tuning(_state(changed).observed()) == {"maxmemory-policy": "volatile-lru"}
 
 
+def test_a_policy_is_set_back_while_the_disk_fails() -> None:
+    changed = replace(FIT, policy="allkeys-lru", problem=RedisProblem.DISK_WRITE_FAILED)
+    assert redis_tuning(_state(changed).observed()) == {"maxmemory-policy": "volatile-lru"}
+
+
 @pytest.mark.parametrize("max_bytes", [0, 1 << 20, 8 << 30])
 def test_memory_that_somebody_changed_is_set_back(max_bytes: int) -> None:
     assert redis_tuning(_state(replace(FIT, max_bytes=max_bytes)).observed()) == {"maxmemory": str(1 << 30)}

@@ -34,6 +34,14 @@ def _account(**changes: Any) -> Account:
         ({"maxmemory_policy": "allkeys-lru", "maxmemory": 0}, None),  # without a bound nothing is evicted
         ({"maxmemory_policy": "noeviction"}, None),
         ({"loading": 1, "role": "slave"}, RedisProblem.LOADING),
+        ({"aof_enabled": 1, "aof_last_write_status": "err"}, RedisProblem.DISK_WRITE_FAILED),
+        ({"aof_enabled": 0, "aof_last_write_status": "err"}, None),  # of a file that it no longer writes
+        ({"aof_enabled": 1, "aof_last_bgrewrite_status": "err", "rdb_last_bgsave_status": "err"}, None),
+        (
+            {"aof_enabled": 1, "aof_last_write_status": "err", "maxmemory_policy": "allkeys-lru"},
+            RedisProblem.DISK_WRITE_FAILED,
+        ),
+        ({"aof_enabled": 1, "aof_last_write_status": "err", "role": "slave"}, RedisProblem.READ_ONLY),
     ],
 )
 def test_an_account_tells_its_worst_problem(changes: dict[str, Any], problem: RedisProblem | None) -> None:
@@ -43,6 +51,11 @@ def test_an_account_tells_its_worst_problem(changes: dict[str, Any], problem: Re
 def test_a_full_server_is_told_last() -> None:
     assert problem_of(_account(), full=True) is RedisProblem.FULL
     assert problem_of(_account(role="slave"), full=True) is RedisProblem.READ_ONLY
+
+
+def test_what_a_server_answers_to_a_ping_is_believed_before_what_info_has() -> None:
+    account = Account.from_info({**_INFO, "aof_last_write_status": "ok"}, disk_refusal="MISCONF no")
+    assert problem_of(account, full=True) is RedisProblem.DISK_WRITE_FAILED
 
 
 def test_valkey_is_called_so_and_is_new_enough() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 import redis
+import redis.exceptions
 
 from tests.fault_proxy import BLACK_HOLE, RESET, FaultProxy, cut_after
+from tests.operator.redis_probe.full_disk import fill_disk, make_room
 from tests.operator.redis_probe.targets import at, plain, sentinel
 from tests.redis_server import RedisServer, free_port
 from tests.redis_topologies import RedisSentinelServers
@@ -158,6 +161,70 @@ async def test_a_server_full_of_caches_is_as_it_should_be(own_redis: RedisServer
             client.set(f"features:{number}", b"x" * 100_000, ex=3600)
         assert client.info("stats")["evicted_keys"] > 0
         assert (await probe.look(plain(own_redis))).problem is None
+
+
+@pytest.fixture
+def writing() -> Iterator[tuple[RedisServer, redis.Redis]]:
+    """A server with an append-only file, and somebody who may do everything there."""
+    server = RedisServer("--appendonly", "yes", "--appendfsync", "everysec")
+    try:
+        with redis.Redis(port=server.port) as client:
+            yield server, client
+    finally:
+        server.close()
+
+
+async def test_a_full_disk_is_told_in_the_servers_words_until_there_is_room(
+    writing: tuple[RedisServer, redis.Redis],
+) -> None:
+    server, client = writing
+    assert (await _look(plain(server))).problem is None
+    fill_disk(server.folder, client)
+    facts = await _look(plain(server))
+    assert facts.problem is RedisProblem.DISK_WRITE_FAILED
+    assert facts.detail == 'it says "MISCONF Errors writing to the AOF file: No space left on device"'
+    make_room(client)
+    assert (await _look(plain(server))).problem is None
+
+
+async def test_a_full_disk_is_found_by_a_user_that_may_not_ping(writing: tuple[RedisServer, redis.Redis]) -> None:
+    server, client = writing
+    client.acl_setuser("looks", enabled=True, passwords=[f"+{_SECRET}"], commands=["+info"])
+    fill_disk(server.folder, client)
+    facts = await _look(plain(server, username="looks", password=_SECRET))
+    assert facts.problem is RedisProblem.DISK_WRITE_FAILED
+    assert facts.detail == 'it says "aof_last_write_status:err"'
+
+
+async def test_a_snapshot_that_failed_is_told_where_it_stops_writes() -> None:
+    server = RedisServer("--save", "3600 1", "--dbfilename", "voices.rdb")
+    try:
+        (server.folder / "voices.rdb" / "in the way").mkdir(parents=True)
+        with redis.Redis(port=server.port) as client:
+            client.bgsave()
+            while client.info("persistence")["rdb_bgsave_in_progress"]:
+                pass
+            facts = await _look(plain(server))
+            assert facts.problem is RedisProblem.DISK_WRITE_FAILED
+            assert "unable to persist to disk" in facts.detail
+            client.config_set("stop-writes-on-bgsave-error", "no")
+            assert client.info("persistence")["rdb_last_bgsave_status"] == "err"
+            assert (await _look(plain(server))).problem is None
+    finally:
+        server.close()
+
+
+async def test_a_rewrite_that_failed_stops_nothing_and_is_no_problem(
+    writing: tuple[RedisServer, redis.Redis],
+) -> None:
+    server, client = writing
+    (server.folder / "appendonlydir" / "appendonly.aof.2.base.rdb" / "in the way").mkdir(parents=True)
+    client.bgrewriteaof()
+    while client.info("persistence")["aof_rewrite_in_progress"]:
+        pass
+    assert client.info("persistence")["aof_last_bgrewrite_status"] == "err"
+    assert client.set("written", "all the same")
+    assert (await _look(plain(server))).problem is None
 
 
 async def test_connections_are_closed_after_a_look(own_redis: RedisServer) -> None:

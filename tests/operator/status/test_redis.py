@@ -59,6 +59,7 @@ _CURES = {
     ),
     RedisProblem.FULL: ("give it more memory", "raise spec.redis.managed.maxMemory (now 1Gi)"),
     RedisProblem.READ_ONLY: ("write the primary's address", "look at who made it one"),
+    RedisProblem.DISK_WRITE_FAILED: ("give its disk room", "raise spec.redis.managed.storage.size (now 4096Mi)"),
 }
 
 
@@ -118,6 +119,19 @@ def test_the_pod_says_why_nobody_answers(case: str) -> None:
     assert (ready.status, ready.reason) == ("False", reason)
     assert "narrator-redis-0" in ready.message
     assert words in ready.message
+
+
+def test_a_disk_that_fails_is_why_the_probes_fail_and_not_the_other_way_round() -> None:
+    sized = a_service().with_spec(redis={"managed": {"storage": {"size": "8Gi"}}})
+    words = 'it says "MISCONF Errors writing to the AOF file: No space left on device"'
+    state = a_state(sized).knowing(redis=_facts(RedisProblem.DISK_WRITE_FAILED, detail=words))
+    unready = a_redis_pod().not_ready().warned("Unhealthy", "Readiness probe failed: MISCONF Errors writing")
+    never_started = a_redis_pod().not_ready().container(started=False)
+    for pod in (unready, never_started, a_redis_pod()):
+        ready = _ready(state.with_pods(pod))
+        assert (ready.status, ready.reason) == ("False", "DiskWriteFailed")
+        assert "raise spec.redis.managed.storage.size (now 8Gi), and it goes on by itself" in ready.message
+        assert ready.message.endswith(words)
 
 
 def test_a_pod_that_is_on_its_way_is_starting() -> None:
