@@ -1,4 +1,4 @@
-"""May what comes from where pods share it still be kept when it is here, or was it erased or replaced on its way?"""
+"""May what comes from where pods share it, or becomes a file here, still be kept then, or was it erased or replaced meanwhile?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from timbre_server.ports import ResultName
 
 
 class Arrival:
-    """Speech that is under way to this pod."""
+    """Speech that is under way into this pod's memory: from where pods share it, or as a file that is being encoded."""
 
     __slots__ = ("may_be_kept", "name")
 
@@ -24,15 +24,25 @@ class Arrivals:
     def __init__(self) -> None:
         self._expected: set[Arrival] = set()
 
-    @contextmanager
-    def expecting(self, name: ResultName) -> Iterator[Arrival]:
-        """To be entered before anybody is asked for that speech."""
+    def expect(self, name: ResultName) -> Arrival:
+        """To be called before anybody is asked for that speech, and ended by ``over``."""
         arrival = Arrival(name)
         self._expected.add(arrival)
+        return arrival
+
+    def over(self, arrival: Arrival) -> None:
+        """Whatever comes of it now is not kept.  Idempotent."""
+        arrival.may_be_kept = False
+        self._expected.discard(arrival)
+
+    @contextmanager
+    def expecting(self, name: ResultName) -> Iterator[Arrival]:
+        """``expect`` until the block ends."""
+        arrival = self.expect(name)
         try:
             yield arrival
         finally:
-            self._expected.remove(arrival)
+            self.over(arrival)
 
     def erased(self, digest: str) -> None:
         """Nothing of that recording may be kept that is under way now."""

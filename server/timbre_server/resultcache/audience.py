@@ -8,10 +8,9 @@ import asyncio
 class Group:
     """Those who listen to kept speech of one recording, and began before it was erased, if it was."""
 
-    __slots__ = ("_audience", "_digest", "_listeners", "erased", "gone")
+    __slots__ = ("_audience", "_digest", "_listeners", "gone")
 
     def __init__(self, audience: Audience, digest: str) -> None:
-        self.erased = False
         self.gone: asyncio.Event | None = None
         """Once it was erased: set when nobody of them listens any more."""
         self._audience = audience
@@ -50,7 +49,7 @@ class Audience:
         """Who comes from now on hears something else."""
         group = self._present.pop(digest, None)
         if group is not None:
-            group.erased, group.gone = True, asyncio.Event()
+            group.gone = asyncio.Event()
             self._leaving.setdefault(digest, set()).add(group)
 
     async def gone(self, digest: str) -> None:

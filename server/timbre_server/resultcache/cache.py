@@ -97,7 +97,7 @@ class ResultCache:
         self._flights.start(flight, partial(self._perform, make, None), joinable=False)
         landing = await flight.board()
         assert isinstance(landing, Performance), "nobody looked for anything else"
-        return JoinedHearing(flight, landing, Outcome.MISS, keep_file=self._memory.put_encoded)
+        return self._joining(flight, landing, Outcome.MISS)
 
     def forget(self, digest: str) -> None:
         self.erasures += 1
@@ -186,8 +186,13 @@ class ResultCache:
             outcome=outcome,
             age_seconds=None if outcome is Outcome.COALESCED else age_seconds,
             group=self._audience.enter(name.digest),
+            arrivals=self._arrivals,
             keep_file=self._memory.put_encoded,
         )
+
+    def _joining(self, flight: Flight, performance: Performance, outcome: Outcome) -> JoinedHearing:
+        """The speech that is being made, for one more listener."""
+        return JoinedHearing(flight, performance, outcome, arrivals=self._arrivals, keep_file=self._memory.put_encoded)
 
     async def _joined(self, name: ResultName, make: Make, wish: CacheWish) -> Take | None:
         """The speech as all get it who ask for it now; None if it was made too long ago for this listener."""
@@ -199,7 +204,7 @@ class ResultCache:
             self._flights.start(flight, partial(self._fly, make), joinable=True)
         landing = await flight.board()
         if isinstance(landing, Performance):
-            return JoinedHearing(flight, landing, outcome, keep_file=self._memory.put_encoded)
+            return self._joining(flight, landing, outcome)
         flight.leave()
         take = landing.take
         return self._kept(name, take.label, samples_of(take), wish, outcome=Outcome.COALESCED)

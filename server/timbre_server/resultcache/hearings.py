@@ -11,6 +11,7 @@ from timbre_server.audio.raw_encoder import PCM_SAMPLE_RATE_HZ, WAV_HEADER_BYTES
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import Blob, Outcome, ResultName, SpeechTimings
+from timbre_server.resultcache.arrivals import Arrivals
 from timbre_server.resultcache.audience import Group
 from timbre_server.resultcache.flights import Flight
 from timbre_server.resultcache.memory import Form
@@ -46,6 +47,7 @@ class KeptHearing:
         outcome: Outcome,
         age_seconds: float | None,
         group: Group | None,
+        arrivals: Arrivals,
         keep_file: KeepFile,
     ) -> None:
         self.id = label.id
@@ -61,6 +63,8 @@ class KeptHearing:
         self._form = form.format
         self._content = form.content
         self._group = group
+        self._arrivals = arrivals
+        self._file = arrivals.expect(name)
         self._keep_file = keep_file
 
     def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:
@@ -73,7 +77,7 @@ class KeptHearing:
         return (memoryview(self._content)[WAV_HEADER_BYTES:],)
 
     def keep_encoded(self, audio_format: AudioFormat, file: bytes, *, audio_seconds: float) -> None:
-        if self._group is None or not self._group.erased:
+        if self._file.may_be_kept:
             self._keep_file(self._name, self._label, audio_format, file, audio_seconds=audio_seconds)
 
     async def samples(self) -> AsyncGenerator[Samples, None]:
@@ -84,6 +88,7 @@ class KeptHearing:
             yield from_int16(from_little_endian(bytes(view[begin : begin + piece_bytes])))
 
     async def aclose(self) -> None:
+        self._arrivals.over(self._file)
         group, self._group = self._group, None
         if group is not None:
             group.leave()
@@ -92,7 +97,15 @@ class KeptHearing:
 class JoinedHearing:
     """``Take`` over speech that is being made."""
 
-    def __init__(self, flight: Flight, performance: Performance, outcome: Outcome, *, keep_file: KeepFile) -> None:
+    def __init__(
+        self,
+        flight: Flight,
+        performance: Performance,
+        outcome: Outcome,
+        *,
+        arrivals: Arrivals,
+        keep_file: KeepFile,
+    ) -> None:
         self.id = performance.label.id if flight.keeps else ""
         self.kept_as = flight.name if flight.keeps else None
         self.outcome = outcome
@@ -104,6 +117,8 @@ class JoinedHearing:
         self._flight: Flight | None = flight
         self._performance = performance
         self._seat = performance.seat()
+        self._arrivals = arrivals
+        self._file = arrivals.expect(flight.name)
         self._keep_file = keep_file
 
     def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:  # noqa: ARG002 - the port's signature
@@ -115,6 +130,7 @@ class JoinedHearing:
         if (
             flight is not None
             and flight.keeps
+            and self._file.may_be_kept
             and whole
             and not is_made_of_samples(audio_format, performance.label.sample_rate_hz)
         ):
@@ -126,6 +142,7 @@ class JoinedHearing:
                 yield piece
 
     async def aclose(self) -> None:
+        self._arrivals.over(self._file)
         self._seat.leave()
         flight, self._flight = self._flight, None
         if flight is not None:

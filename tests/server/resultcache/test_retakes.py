@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+
+import pytest
 
 from tests.server.resultcache.sayings import DESCRIPTOR, VOICE, saying
 from tests.server.resultcache.shared_memory import World
-from tests.server.resultcache.stage import Pod, a_pod
+from tests.server.resultcache.stage import Pod, a_pod, heard
 from tests.virtual_time import in_virtual_time
+from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import CacheWish, ResultName
 from timbre_server.resultcache.keys import ResultKeys
 
@@ -75,3 +79,46 @@ async def test_what_was_fetched_before_such_a_gap_ended_is_not_kept() -> None:
     other.cache.replaced_unheard()
     await fetching
     assert other.memory.entries == 0
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["of kept speech", "of speech that was being made"])
+@pytest.mark.parametrize("gap", [True, False], ids=["perhaps replaced", "replaced"])
+@in_virtual_time
+async def test_a_file_of_a_take_that_was_replaced_while_it_was_encoded_is_not_kept(*, kept: bool, gap: bool) -> None:
+    pod = a_pod()
+    if kept:
+        await pod.ask()
+    take = await pod.take()
+    async with aclosing(take):
+        await heard(take)
+        if gap:
+            pod.cache.replaced_unheard()
+        else:
+            pod.cache.replaced(NAME.key)
+        take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
+    assert pod.at_hand("Hello.", AudioFormat.MP3) is None
+    assert pod.memory.entries == 0
+
+
+@in_virtual_time
+async def test_a_file_of_another_take_is_kept_whatever_was_replaced() -> None:
+    pod = a_pod()
+    await pod.ask()
+    async with aclosing(await pod.take()) as take:
+        pod.cache.replaced("ab" * 32)
+        take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
+    found = pod.at_hand("Hello.", AudioFormat.MP3)
+    assert found is not None
+    await found.aclose()
+
+
+@in_virtual_time
+async def test_who_has_heard_all_is_not_remembered() -> None:
+    world = World()
+    one, other = await said(world)
+    for _ in range(2):
+        await other.ask()
+    with pytest.raises(ValueError, match="nobody"):
+        one.engine.refuses = ValueError("nobody")
+        await one.ask("Refused.")
+    assert one.cache._arrivals._expected == other.cache._arrivals._expected == set()
