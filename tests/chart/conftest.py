@@ -96,9 +96,12 @@ def _pod(address: str, redis: RedisServer) -> Iterator[LocalServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prometheus(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """It scrapes a server under load, an operator at work, and the exporter of a Redis, as PodMonitors would tell it to."""
+    """It scrapes a server under load, an operator at work, and the exporter of a Redis, as PodMonitors would tell it to.
+
+    Ends with the module that asks: the load is not for the rest of the session.
+    """
     folder = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as stack:
         operator = stack.enter_context(LiveOperator(folder))
