@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 # Tests wait half of their time, for processes that start and leases that end.
 WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2)))
+# Tests start hundreds of Pythons: each would compile Timbre anew where the environment forbids to keep what was compiled.
+unexport PYTHONDONTWRITEBYTECODE
 SOURCES := server operator tests benchmarks examples scripts e2e
 
 .PHONY: help setup redis cluster-tools lock format check test serve demo demo-server demo-fleet test-redis test-torch bench images cluster cluster-down e2e e2e-short render generate clean
