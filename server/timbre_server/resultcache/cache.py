@@ -103,6 +103,7 @@ class ResultCache:
         self.erasures += 1
         self._flights.erase(digest)
         self._arrivals.erased(digest)
+        self._look_anew()
         self._audience.erase(digest)
         self._memory.forget(digest)
 
@@ -117,11 +118,13 @@ class ResultCache:
     def replaced(self, key: str) -> None:
         """There is a new take where pods share them: the next request here gets it from there."""
         self._arrivals.replaced(key)
+        self._look_anew()
         self._memory.drop(key)
 
     def replaced_unheard(self) -> None:
         """Any take that is here may have been replaced without a word."""
         self._arrivals.doubtful()
+        self._look_anew()
         self._memory.clear()
 
     def report(self) -> Mapping[str, object]:
@@ -141,6 +144,10 @@ class ResultCache:
     def check_integrity(self) -> None:
         """Asserts that the counts of the memory are those of its entries."""
         self._memory.check_integrity()
+
+    def _look_anew(self) -> None:
+        if self._shared is not None:
+            self._shared.look_anew()
 
     async def _sweep(self) -> None:
         while True:

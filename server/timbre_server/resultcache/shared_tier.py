@@ -70,6 +70,10 @@ class SharedResultTier:
         look.set_result(seen)
         return seen.found
 
+    def look_anew(self) -> None:
+        """Nobody who comes from now on shares a look that is under way: it may bring what was replaced or erased since."""
+        self._looks.clear()
+
     async def _look(self, name: ResultName) -> KeptTake | TooLong | None:
         with suppress(StoreUnavailable):
             blob = await self._shared.get(name)

@@ -81,6 +81,23 @@ async def test_what_was_fetched_before_such_a_gap_ended_is_not_kept() -> None:
     assert other.memory.entries == 0
 
 
+@pytest.mark.parametrize("gap", [True, False], ids=["perhaps replaced", "replaced"])
+@in_virtual_time
+async def test_who_asks_after_that_shares_no_look_from_before(*, gap: bool) -> None:
+    world = World()
+    _, other = await said(world)
+    before = asyncio.create_task(other.ask())
+    await asyncio.sleep(0)
+    if gap:
+        other.cache.replaced_unheard()
+    else:
+        other.cache.replaced(NAME.key)
+    world.calls.clear()
+    assert [take.outcome for take in await asyncio.gather(before, other.ask())] == ["hit", "hit"]
+    assert world.calls == ["get"]
+    assert other.memory.entries == 1
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["of kept speech", "of speech that was being made"])
 @pytest.mark.parametrize("gap", [True, False], ids=["perhaps replaced", "replaced"])
 @in_virtual_time
@@ -118,7 +135,7 @@ async def test_who_has_heard_all_is_not_remembered() -> None:
     one, other = await said(world)
     for _ in range(2):
         await other.ask()
+    one.engine.refuses = ValueError("nobody")
     with pytest.raises(ValueError, match="nobody"):
-        one.engine.refuses = ValueError("nobody")
         await one.ask("Refused.")
     assert one.cache._arrivals._expected == other.cache._arrivals._expected == set()
