@@ -29,6 +29,8 @@ class World:
     retaken: list[ResultName] = field(default_factory=list)
     """Of what it was said that there is a new take."""
     away: bool = False
+    answers_after_seconds: float = 0.0
+    """What a look finds is on its way so long."""
 
     async def until(self, claim: Callable[[], bool]) -> None:
         """Returns when that is so; asked after each end of a claim."""
@@ -51,8 +53,9 @@ class SharedMemory:
 
     async def get(self, name: ResultName) -> Blob | None:
         self._world.called("get")
-        await asyncio.sleep(0)  # a round trip
-        return self._world.blobs.get(_place(name))
+        blob = self._world.blobs.get(_place(name))
+        await asyncio.sleep(self._world.answers_after_seconds)  # a round trip
+        return blob
 
     async def claim(self, name: ResultName) -> Held | Granted | Taken:
         self._world.called("claim")

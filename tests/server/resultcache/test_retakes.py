@@ -86,8 +86,9 @@ async def test_what_was_fetched_before_such_a_gap_ended_is_not_kept() -> None:
 async def test_who_asks_after_that_shares_no_look_from_before(*, gap: bool) -> None:
     world = World()
     _, other = await said(world)
+    world.answers_after_seconds = 1.0
     before = asyncio.create_task(other.ask())
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.5)
     if gap:
         other.cache.replaced_unheard()
     else:
