@@ -10,7 +10,6 @@ import asyncio
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -111,15 +110,10 @@ class VolumeResults:
         return None
 
     def _erase(self, digest: str) -> int:
-        folder = self._folder / digest
-        doomed = self._folder / f"{digest}.{secrets.token_hex(8)}{_PART}"
-        try:
-            folder.rename(doomed)  # from now on nobody finds a part of it
-        except FileNotFoundError:
-            return 0
-        count = sum(not entry.name.endswith(_PART) for entry in os.scandir(doomed))
-        shutil.rmtree(doomed, ignore_errors=True)
-        return count
+        with suppress(FileNotFoundError):  # from now on nobody finds a part of it
+            (self._folder / digest).rename(self._folder / f"{digest}.{secrets.token_hex(8)}{_PART}")
+        # And what a disk or a dead pod left of an earlier erasure.
+        return sum(map(_removed, self._folder.glob(f"{digest}.*{_PART}")))
 
     def _tidy(self, size_bytes: int) -> None:
         """Removes what has outlived its time, and the oldest where there is no room."""
@@ -135,12 +129,32 @@ class VolumeResults:
 
     def _files(self) -> Iterator[_File]:
         """All of them, those that a dead pod left unfinished too: they are as old as any."""
-        for folder in os.scandir(self._folder):
+        for folder in _entries(self._folder):
             if folder.is_dir(follow_symlinks=False):
-                for entry in os.scandir(folder.path):
+                for entry in _entries(folder.path):
                     with suppress(FileNotFoundError):
                         stat = entry.stat(follow_symlinks=False)
                         yield _File(stat.st_mtime, stat.st_size, Path(entry.path))
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in it; nothing if it was erased meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def _removed(folder: Path) -> int:
+    """Removes a folder, which others may be at too; how many blobs were in it.  Raises: OSError: something is left."""
+    count = 0
+    for entry in _entries(folder):
+        Path(entry.path).unlink(missing_ok=True)
+        count += not entry.name.endswith(_PART)
+    with suppress(FileNotFoundError):
+        folder.rmdir()
+    return count
 
 
 def _safe(part: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -56,6 +57,11 @@ class TestVolumeWithLeasesElsewhere(SharedResultsConformance):
 
 def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def left(folder: Path) -> list[Path]:
+    """Folders too."""
+    return list(folder.iterdir())
 
 
 def size_of(folder: Path) -> int:
@@ -169,6 +175,55 @@ async def test_a_file_that_was_damaged_on_disk_is_told_from_speech(tmp_path: Pat
     assert blob is not None
     with pytest.raises(CorruptResult):
         decode(blob, key=NAME.key)
+
+
+async def test_an_erasure_that_a_disk_refused_is_not_called_one_and_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = a_volume(tmp_path)
+    await volume.put(NAME, b"speech")
+    await volume.put(SECOND, b"speech")
+    unlink = Path.unlink
+
+    def refused(self: Path, **options: bool) -> None:
+        if self.name == SECOND.key:
+            raise OSError("busy")
+        unlink(self, **options)
+
+    with monkeypatch.context() as patching:
+        patching.setattr(Path, "unlink", refused)
+        for _ in range(2):  # whoever asks again is not told that nothing is left
+            with pytest.raises(StoreUnavailable):
+                await volume.erase(VOICE)
+    assert await volume.get(SECOND) is None
+    assert await volume.erase(VOICE) == 1
+    assert left(tmp_path) == []
+
+
+async def test_pods_that_erase_one_voice_at_once_do_not_hinder_each_other(tmp_path: Path) -> None:
+    volumes = [a_volume(tmp_path) for _ in range(8)]
+    for number in range(100):
+        await volumes[0].put(ResultName(f"{number:064x}", VOICE), b"speech")
+    await asyncio.gather(*(volume.erase(VOICE) for volume in volumes))
+    assert left(tmp_path) == []
+
+
+async def test_an_erasure_meanwhile_does_not_keep_a_pod_from_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume = a_volume(tmp_path)
+    await volume.put(OTHERS, b"speech")
+    scandir = os.scandir
+
+    def erased_first(path: str | int) -> object:
+        if isinstance(path, str) and path.endswith(OTHERS.digest):
+            shutil.rmtree(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", erased_first)
+    await a_volume(tmp_path).put(NAME, b"speech")
+    monkeypatch.undo()
+    assert files(tmp_path) == [f"{VOICE}/{NAME.key}"]
 
 
 @pytest.mark.parametrize("digest", ["../outside", "a/b", "A", "."])
