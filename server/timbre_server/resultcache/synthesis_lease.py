@@ -47,19 +47,23 @@ class SynthesisLease:
         return False
 
     async def hand_over(self, encoded: Callable[[], bytes], wanted: Callable[[], bool]) -> None:
-        """Publishes the result, unless it is not wanted any more."""
+        """Publishes the result, unless it is not wanted any more; leaves it to the next where there is no room for it."""
         try:
-            with suppress(StoreUnavailable):  # a cache: the next pod makes it again
-                if wanted():
-                    await self._shared.publish(self._name, encoded(), self._token)
-                else:
-                    await self._shared.abandon(self._name, self._token)
+            if wanted():
+                await self._shared.publish(self._name, encoded(), self._token)
+            else:
+                await self._abandon()
+        except StoreUnavailable:
+            await self._abandon()
         finally:
             self._stop_renewing()
 
     async def abandon(self) -> None:
         """Leaves it to the next."""
         self._stop_renewing()
+        await self._abandon()
+
+    async def _abandon(self) -> None:
         with suppress(StoreUnavailable):  # then it ends by itself
             await self._shared.abandon(self._name, self._token)
 

@@ -29,6 +29,8 @@ class World:
     retaken: list[ResultName] = field(default_factory=list)
     """Of what it was said that there is a new take."""
     away: bool = False
+    full: bool = False
+    """Nothing is stored; what needs no room works."""
     answers_after_seconds: float = 0.0
     """What a look finds is on its way so long."""
 
@@ -78,6 +80,8 @@ class SharedMemory:
 
     async def publish(self, name: ResultName, blob: bytes, token: str | None) -> bool:
         self._world.called("publish")
+        if self._world.full:
+            raise StoreUnavailable("full")
         if token is not None and not self._end(name, token):
             return False
         self._world.blobs[_place(name)] = blob

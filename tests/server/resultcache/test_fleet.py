@@ -187,6 +187,18 @@ async def test_a_failure_leaves_it_to_the_next_pod() -> None:
 
 
 @in_virtual_time
+async def test_nobody_waits_for_speech_that_found_no_room() -> None:
+    world = World(full=True)
+    one, other = two_pods(world)
+    takes = await asyncio.gather(one.ask(), other.ask())
+    assert [take.outcome for take in takes] == ["miss", "miss"]
+    assert now() == pytest.approx(2 * 3 * SECONDS_PER_PIECE)
+    await one.cache.close()
+    await other.cache.close()
+    assert world.leases == {}
+
+
+@in_virtual_time
 async def test_nobody_waits_for_ever() -> None:
     world = World()
     one, other = two_pods(world)

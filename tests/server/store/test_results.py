@@ -179,6 +179,7 @@ async def test_a_server_without_room_is_as_good_as_away(keys: ServiceKeys) -> No
         for call in (shared.publish(NAME, b"speech", token), shared.claim(BUILT_IN)):
             with pytest.raises(StoreUnavailable):
                 await call
+        assert await shared.abandon(NAME, token), "a lease can be given back without room"
     finally:
         await link.close()
         server.close()
