@@ -1,4 +1,4 @@
-"""Did this very request come before, byte for byte, and what was it about?
+"""Did this tenant send this very request before, byte for byte, and what was it about?
 
 Reading a body, holding its fields against the engine and making its key take half of the time of a hit from memory.  Of a
 request whose speech is kept only a digest is remembered, never its text.
@@ -35,19 +35,19 @@ class Form:
 
 
 class KnownRequests:
-    """The latest requests whose speech was kept, by the digest of their bodies."""
+    """The latest requests whose speech was kept, by tenant and the digest of their bodies."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, tuple[Recall, Form]] = {}
+        self._known: dict[tuple[str, bytes], tuple[Recall, Form]] = {}
 
-    def get(self, body: bytes) -> tuple[Recall, Form] | None:
-        """What a request was about that came before with this body."""
-        return self._known.get(_digest(body)) if len(body) <= LONGEST_BYTES else None
+    def get(self, tenant: str, body: bytes) -> tuple[Recall, Form] | None:
+        """What a request of that tenant was about that came before with this body."""
+        return self._known.get((tenant, _digest(body))) if len(body) <= LONGEST_BYTES else None
 
     def put(self, body: bytes, recall: Recall, form: Form) -> None:
-        """From now on it is known; the oldest one goes."""
+        """From now on it is known to the tenant whose it was; the oldest one goes."""
         if len(body) <= LONGEST_BYTES:
-            self._known[_digest(body)] = recall, form
+            self._known[recall.tenant, _digest(body)] = recall, form
             if len(self._known) > REMEMBERED:
                 del self._known[next(iter(self._known))]
 

@@ -52,7 +52,7 @@ class SpeechRoute:
         try:
             if is_plain(scope):
                 body = await read_body(receive)
-                if known := self._known.get(body):
+                if known := self._known.get(self._tenant, body):
                     recall, form = known
                     if take := await self._speaker.speech.again(recall, form.audio_format):
                         await Answer(self._speaker, form, scope["headers"]).deliver(take, recall, receive, send)

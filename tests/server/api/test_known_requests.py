@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -26,14 +27,23 @@ FORM = Form(AudioFormat.WAV, as_events=False, input_chars=5)
 def test_a_body_is_known_again_and_another_is_not() -> None:
     known = KnownRequests()
     known.put(b"body", RECALL, FORM)
-    assert known.get(b"body") == (RECALL, FORM)
-    assert known.get(b"bodY") is None
+    assert known.get("tenant", b"body") == (RECALL, FORM)
+    assert known.get("tenant", b"bodY") is None
+
+
+def test_a_body_that_one_tenant_sent_is_unknown_to_another() -> None:
+    known, other = KnownRequests(), replace(RECALL, tenant="other")
+    known.put(b"body", RECALL, FORM)
+    assert known.get("other", b"body") is None
+    known.put(b"body", other, FORM)
+    assert known.get("tenant", b"body") == (RECALL, FORM)
+    assert known.get("other", b"body") == (other, FORM)
 
 
 def test_nothing_of_a_text_is_remembered() -> None:
     known = KnownRequests()
     known.put(b"a secret text", RECALL, FORM)
-    assert all(len(digest) == 32 and b"secret" not in digest for digest in known._known)
+    assert all(len(digest) == 32 and b"secret" not in digest for _, digest in known._known)
 
 
 def test_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,13 +51,13 @@ def test_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     known = KnownRequests()
     for body in (b"one", b"two", b"three"):
         known.put(body, RECALL, FORM)
-    assert [known.get(body) is not None for body in (b"one", b"two", b"three")] == [False, True, True]
+    assert [known.get("tenant", body) is not None for body in (b"one", b"two", b"three")] == [False, True, True]
 
 
 def test_a_long_body_is_not_looked_up() -> None:
     known, body = KnownRequests(), bytes(LONGEST_BYTES + 1)
     known.put(body, RECALL, FORM)
-    assert known.get(body) is None
+    assert known.get("tenant", body) is None
 
 
 @pytest.mark.parametrize(
