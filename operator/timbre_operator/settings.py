@@ -48,6 +48,7 @@ class OperatorSettings:
     admin_host: str
     admin_port: int
     """Probes, metrics, and the series for KEDA."""
+    metrics_api_host: str
     metrics_api_port: int
     metrics_api_certificate: Path | None
     """Folder with ``tls.crt`` and ``tls.key``; None where it does not serve the metrics API."""

@@ -15,7 +15,7 @@ from timbre_operator.rights import NAME
 
 API_SERVICE: Final = "apiregistration.k8s.io/v1/APIService"
 ROOT: Final = "/apis/custom.metrics.k8s.io/v1beta2"
-_NAME: Final = "v1beta2.custom.metrics.k8s.io"
+REGISTERED: Final = "v1beta2.custom.metrics.k8s.io"
 
 
 class MetricsApi:
@@ -61,7 +61,7 @@ class MetricsApi:
             {
                 "apiVersion": "apiregistration.k8s.io/v1",
                 "kind": "APIService",
-                "metadata": {"name": _NAME},
+                "metadata": {"name": REGISTERED},
                 "spec": {
                     "group": "custom.metrics.k8s.io",
                     "version": "v1beta2",
@@ -72,11 +72,11 @@ class MetricsApi:
                 },
             }
         )
-        await self.api.until(API_SERVICE, "", _NAME, _is_available)
+        await self.api.until(API_SERVICE, "", REGISTERED, is_available)
 
     async def unregister(self) -> None:
         await self.api.delete(
-            {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": _NAME}}
+            {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": REGISTERED}}
         )
 
     async def series(self, namespace: str, name: str = "narrator") -> Mapping[str, str]:
@@ -108,6 +108,7 @@ async def a_serving_operator(
         await metrics_api.unregister()
 
 
-def _is_available(registration: Object) -> bool:
+def is_available(registration: Object) -> bool:
+    """Whether the API server reaches whoever serves it."""
     conditions = (registration.get("status") or {}).get("conditions") or ()
     return any(item["type"] == "Available" and item["status"] == "True" for item in conditions)

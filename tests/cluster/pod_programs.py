@@ -57,7 +57,8 @@ async def program_of(container: Object, variables: Mapping[str, str], paths: Pat
         command = [_PROGRAMS[name], *given]
     environment = {name: await at.resolved(paths.translated(value)) for name, value in _adapted(variables).items()}
     if command[0] == TIMBRE_OPERATOR:  # it listens everywhere unless it is told
-        environment.setdefault("TIMBRE_OPERATOR_ADMIN_HOST", _ANYWHERE)
+        for part in ("ADMIN", "METRICS_API"):
+            environment.setdefault(f"TIMBRE_OPERATOR_{part}_HOST", _ANYWHERE)
     environment = {name: at.address if value == _ANYWHERE else value for name, value in environment.items()}
     environment |= {"PATH": os.environ["PATH"], **at.extra}
     command = [_VARIABLE.sub(lambda found: variables.get(found[1], found[0]), word) for word in command]

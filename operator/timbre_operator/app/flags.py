@@ -17,6 +17,7 @@ from timbre_operator.settings import OperatorSettings, Release, default_release
 
 PREFIX: Final = "TIMBRE_OPERATOR_"
 SERIES_PORT: Final = 8080
+_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # a pod has its own network; the metrics API lets in the API server only
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """Where Kubernetes tells a pod its namespace."""
@@ -62,8 +63,9 @@ FLAGS: Final = (
         "operator-namespace", "NS", "where the operator itself runs", lambda environment, _: _own_namespace(environment)
     ),
     Flag("metrics-url", "URL", "where KEDA finds this operator; made from its namespace by default", _fixed("")),
-    Flag("admin-host", "ADDRESS", "where probes and metrics listen", _fixed("0.0.0.0")),  # noqa: S104  # a pod has its own network
+    Flag("admin-host", "ADDRESS", "where probes and metrics listen", _fixed(_EVERYWHERE)),
     Flag("admin-port", "PORT", "where probes and metrics listen", _fixed(str(SERIES_PORT))),
+    Flag("metrics-api-host", "ADDRESS", "where custom.metrics.k8s.io is served", _fixed(_EVERYWHERE)),
     Flag("metrics-api-port", "PORT", "where custom.metrics.k8s.io is served", _fixed("8443")),
     Flag("metrics-api-certificate", "DIR", "folder with tls.crt and tls.key for custom.metrics.k8s.io", _fixed("")),
     Flag("identity", "NAME", "tells replicas of the operator apart", lambda environment, _: _identity(environment)),
@@ -116,6 +118,7 @@ def settings_of(arguments: argparse.Namespace, environment: Mapping[str, str], r
         ),
         admin_host=values["admin_host"],
         admin_port=_port("admin-port", values["admin_port"]),
+        metrics_api_host=values["metrics_api_host"],
         metrics_api_port=_port("metrics-api-port", values["metrics_api_port"]),
         metrics_api_certificate=_certificate(arguments, environment, values["metrics_api_certificate"]),
         identity=values["identity"],

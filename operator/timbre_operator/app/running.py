@@ -27,7 +27,6 @@ from timbre_operator.settings import OperatorSettings
 
 EXIT_LEASE_LOST: Final = 1
 EXIT_CANNOT_START: Final = 1
-_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # a pod has its own network; the metrics API lets in the API server only
 _TURN_SECONDS: Final = 10.0
 """How long running turns may take to end: a few requests.  What is left is done by the next leader, from what it finds."""
 _SPREAD: Final = 0.5
@@ -88,7 +87,7 @@ class Operator:
                         parts.load,
                         settings.metrics_api_certificate,
                         lambda: front_proxy_of(parts.cluster),
-                        _EVERYWHERE,
+                        settings.metrics_api_host,
                         settings.metrics_api_port,
                         answered=parts.metrics.metrics_api_answered,
                     )

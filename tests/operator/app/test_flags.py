@@ -33,7 +33,8 @@ def test_every_flag_is_a_variable_too() -> None:
     }  # fmt: skip
     settings = _settings(**{flag.variable: values[flag.name] for flag in FLAGS})
     assert settings.namespaces == ("a", "b")
-    assert (settings.admin_host, settings.admin_port, settings.metrics_api_port) == ("7", 7, 7)
+    assert (settings.admin_host, settings.admin_port) == ("7", 7)
+    assert (settings.metrics_api_host, settings.metrics_api_port) == ("7", 7)
     assert (settings.identity, settings.lease_name, settings.log_level) == ("7", "7", "debug")
     assert (settings.resync_seconds, settings.scrape_seconds) == (7, 7)
     release = settings.release
