@@ -148,7 +148,7 @@ def operator_settings_page() -> str:
         "",
         "`timbre-operator rbac` prints them as roles with their bindings: in the namespaces that `--namespace` names, or for the",
         "whole cluster. The operator reads Secrets because it makes those of its Redis and reads those that",
-        "`spec.redis.external` names; RBAC cannot tell them from others.",
+        "`spec.redis.external` and `spec.resultCache` name; RBAC cannot tell them from others.",
         "",
         "| where | API group | resources | verbs | why |",
         "|---|---|---|---|---|",

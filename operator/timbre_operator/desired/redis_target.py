@@ -17,7 +17,7 @@ from timbre_operator.voiceservice.redis import ExternalRedis, SecretKey, Sentine
 def redis_target(service: VoiceService, secrets: Contents) -> RedisTarget | RedisFacts:
     """Where to look and as whom; facts with the problem where a Secret is missing and no look is possible.
 
-    ``secrets`` holds those that ``references.referenced_secrets`` names.
+    ``secrets`` holds those that ``references.redis_references`` name.
     """
     redis = service.spec.redis
     external = redis.external if redis else None

@@ -40,7 +40,7 @@ class Prerequisites:
 
     inputs: Inputs
     secrets: Mapping[str, Mapping[str, str]]
-    """Contents of the Secrets that lead to the Redis."""
+    """Contents of the Secrets that lead to the Redis, and of others that were read."""
     missing: tuple[str, ...] = ()
     """Sentences about what the spec names and is not there."""
     waiting: frozenset[Key] = frozenset()
@@ -60,10 +60,12 @@ class Gathering:
     async def gather(self, service: VoiceService, kinds: frozenset[OptionalKind], memory: Memory) -> Prerequisites:
         """Of one service; makes the passwords of its Redis where there are none."""
         inputs = Inputs(service=service, release=self._release, redis_passwords=_UNKNOWN, kinds=kinds)
+        named = await self._named(inputs, memory)
         if service.managed_redis is None:
-            return await self._external(inputs, memory)
-        inputs = replace(inputs, volume_bytes=claimed_bytes(service, self._live))
-        return await self._managed(inputs, memory)
+            return named
+        inputs = replace(named.inputs, volume_bytes=claimed_bytes(service, self._live))
+        managed = await self._managed(inputs, memory)
+        return replace(managed, missing=named.missing, failures=(*named.failures, *managed.failures))
 
     async def _managed(self, inputs: Inputs, memory: Memory) -> Prerequisites:
         service = inputs.service
@@ -111,8 +113,8 @@ class Gathering:
         logger.info("passwords made", extra={"fields": {"namespace": namespace, "object": f"Secret/{name}"}})
         return made
 
-    async def _external(self, inputs: Inputs, memory: Memory) -> Prerequisites:
-        """Read anew each time: they are not ours to watch, and a changed password has to reach the pods."""
+    async def _named(self, inputs: Inputs, memory: Memory) -> Prerequisites:
+        """Other people's Secrets, read anew each time: they are not ours to watch, and a change has to reach the pods."""
         service = inputs.service
         contents: dict[str, Mapping[str, str]] = {}
         failures: list[Failure] = []

@@ -24,8 +24,57 @@ def test_every_secret_is_named_once() -> None:
     assert referenced_secrets(_EVERYTHING.built()) == ("cache", "authority", "client")
 
 
-def test_the_managed_redis_has_one_of_its_own() -> None:
-    assert referenced_secrets(a_service().built()) == ("narrator-redis",)
+_KEPT = a_service().with_spec(
+    resultCache={
+        "storage": "Bucket",
+        "bucket": {"url": "s3://speech", "credentialsSecretRef": {"name": "cloud"}},
+        "encryptionKeySecretRef": {"name": "speech", "key": "seal"},
+        "links": {"keysSecretRef": {"name": "speech", "key": "links"}},
+    }
+)
+
+
+def test_the_secret_of_a_managed_redis_is_none_of_other_people() -> None:
+    assert referenced_secrets(a_service().built()) == ()
+
+
+def test_the_secrets_of_finished_speech_are_named_too() -> None:
+    assert referenced_secrets(_KEPT.built()) == ("cloud", "speech")
+
+
+def test_where_no_speech_is_kept_its_secrets_do_not_matter() -> None:
+    service = a_service().with_spec(
+        resultCache={"enabled": False, "encryptionKeySecretRef": {"name": "speech", "key": "seal"}}
+    )
+    assert referenced_secrets(service.built()) == ()
+
+
+def test_a_missing_key_of_finished_speech_is_said_with_its_field() -> None:
+    assert missing_references(_KEPT.built(), {"speech": {"links": b64("a")}}) == (
+        "spec.resultCache.bucket.credentialsSecretRef names Secret cloud, which is not there; create it",
+        "spec.resultCache.encryptionKeySecretRef names the key seal of Secret speech, which is not there or empty; add it",
+    )
+    assert missing_references(_KEPT.built(), {"cloud": {}, "speech": {}})[1:] == (
+        "spec.resultCache.links.keysSecretRef names the key links of Secret speech, which is not there or empty; add it",
+    )
+
+
+def test_pods_roll_for_every_variable_of_the_cloud_and_for_each_key() -> None:
+    speech = {"seal": b64("a"), "links": b64("b"), "other": b64("c")}
+    cloud = {"AWS_REGION": b64("north")}
+
+    def checksum(**changes: dict[str, str]) -> str:
+        return secrets_checksum(_KEPT.built(), {"cloud": cloud, "speech": speech, **changes})
+
+    first = checksum()
+    assert checksum(speech={**speech, "other": b64("x")}) == first
+    others = {
+        checksum(cloud={"AWS_REGION": b64("south")}),
+        checksum(cloud={**cloud, "AWS_ENDPOINT": b64("here")}),
+        checksum(speech={**speech, "seal": b64("x")}),
+        checksum(speech={**speech, "links": b64("x")}),
+    }
+    assert len(others - {first}) == 4
 
 
 def test_a_redis_without_secrets_needs_none() -> None:

@@ -150,6 +150,43 @@ async def test_a_secret_that_could_not_be_read_rolls_nothing() -> None:
     assert again < 1
 
 
+SEALED = a_service().with_spec(resultCache={"encryptionKeySecretRef": {"name": "shared", "key": "password"}})
+
+
+async def test_a_changed_key_of_finished_speech_rolls_the_pods_beside_a_managed_redis() -> None:
+    scene = Scene(SEALED)
+    scene.cluster.add(_secret())
+    await scene.settled()
+    before, redis = _checksum(scene), scene.get("StatefulSet", REDIS)
+    scene.cluster.add(_secret("another"))
+    await scene.settled()
+    assert before != _checksum(scene) != ""
+    assert scene.get("StatefulSet", REDIS) == redis
+
+
+async def test_a_missing_key_of_finished_speech_is_a_condition_and_rolls_nothing() -> None:
+    scene = Scene(SEALED)
+    scene.cluster.add(_secret())
+    await scene.settled()
+    before = _checksum(scene)
+    scene.cluster.add(_secret() | {"data": {}})
+    await scene.settled()
+    assert _checksum(scene) == before
+    degraded = scene.condition("Degraded")
+    assert degraded["reason"] == "ReferenceMissing"
+    assert degraded["message"].startswith(
+        "spec.resultCache.encryptionKeySecretRef names the key password of Secret shared"
+    )
+    assert scene.condition("RedisReady")["reason"] != "SecretMissing"
+
+
+async def test_a_service_that_names_no_secret_has_none_read() -> None:
+    scene = await a_scene()
+    before = scene.cluster.calls.copy()
+    await scene.turn()
+    assert not [call for call in scene.cluster.calls - before if call.startswith("fetch Secret")]
+
+
 async def test_the_operator_looks_at_redis_with_a_password_of_its_own() -> None:
     scene = await a_scene()
     target = scene.reconciler.memories[KEY].redis_target
