@@ -68,6 +68,10 @@ class Trend:
     """The most that waited in the last half minute: an autoscaler may have seen it when nobody else looked."""
 
 
+LEAST_RATE: Final = 0.1
+"""Thirty requests or look-ups in five minutes: below, a single one moves a share by more than three percent."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Load:
     """What a service was asked to do lately, over all of its pods."""
@@ -79,6 +83,8 @@ class Load:
     working_set_bytes: int = 0
     hit_rate_percent: int | None = None
     """Voice look-ups of five minutes that needed no extraction; None without look-ups."""
+    lookups_per_second: float = 0.0
+    """Voice look-ups of these five minutes; below ``LEAST_RATE`` their share says nothing."""
     extraction_seconds: float = 0.0
     """The part of ``work_seconds`` that extractions are."""
     trend: Trend = Trend()

@@ -12,6 +12,7 @@ from timbre_contract import metrics
 from timbre_contract.metrics import MetricSpec
 from timbre_operator.desired.inputs import Manifest
 from timbre_operator.desired.workload import fewest_replicas
+from timbre_operator.observed import LEAST_RATE
 from timbre_operator.voiceservice import VoiceService
 
 SERVICE_LABEL: Final = "voiceservice"
@@ -29,8 +30,6 @@ UNTRACED_RATIO: Final = 0.9
 """Of answers: private texts and single recordings are some of the traffic, where nearly all of it is so a cache is no use."""
 LONG_QUEUE_RATIO: Final = 0.5
 """Of maxPending, at which requests are refused: what remains is the time to act."""
-LEAST_RATE: Final = 0.1
-"""Thirty requests or look-ups in five minutes: below, a single one moves a share by more than three percent."""
 
 REDIS_UP: Final = "redis_up"
 REDIS_USED_BYTES: Final = "redis_memory_used_bytes"

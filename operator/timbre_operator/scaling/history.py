@@ -46,6 +46,10 @@ class History:
         """Of five minutes, rounded down; None without look-ups."""
         return _hit_rate_percent(self._between(now - HIT_RATE_SECONDS, now))
 
+    def lookups_per_second(self, now: float) -> float:
+        """Of the same five minutes, as if they were whole ones: a service that has just begun has had few."""
+        return self._between(now - HIT_RATE_SECONDS, now).lookups / HIT_RATE_SECONDS
+
     def trend(self, now: float) -> Trend:
         """The last half minute beside the five minutes before it."""
         recent = self._between(now - RECENT_SECONDS, now)

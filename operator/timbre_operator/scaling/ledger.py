@@ -129,6 +129,7 @@ class Ledger:
             work_seconds=self._published_work,
             working_set_bytes=0,
             hit_rate_percent=self._history.hit_rate_percent(now),
+            lookups_per_second=self._history.lookups_per_second(now),
             extraction_seconds=min(self._extraction.value, self._published_work),
             trend=self._history.trend(now),
             silent_pods=silent,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from timbre_operator.observed import Observed
+from timbre_operator.observed import LEAST_RATE, Observed
 from timbre_operator.status.finding import Verdict
 
 
@@ -22,6 +22,13 @@ def cache_warm(observed: Observed, *, serving: int) -> Verdict:
         )
     if load.hit_rate_percent is None:
         return Verdict("True", "NoTraffic", "the pods have loaded their voices, and nobody asks for one")
+    if load.hit_rate_percent < target and load.lookups_per_second < LEAST_RATE:
+        return Verdict(
+            "True",
+            "LittleTraffic",
+            "the pods have loaded their voices, and too few are asked for to tell how often one must be extracted; an"
+            " enrolment is an extraction too",
+        )
     if load.hit_rate_percent < target:
         return Verdict(
             "False",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.operator.scaling.pods import APod
 from timbre_contract import labels
-from timbre_operator.observed import Load, PodSample
+from timbre_operator.observed import LEAST_RATE, Load, PodSample
 from timbre_operator.scaling.ledger import JOB_WEIGHT, STANDING_LOOKS, Ledger
 from timbre_operator.scaling.silence import HOLD_SECONDS, PATIENCE_PERIODS
 
@@ -258,6 +258,17 @@ def test_the_hit_rate_is_that_of_five_minutes_over_all_pods() -> None:
     assert scene.load.hit_rate_percent == 100
     scene.step(60)
     assert scene.load.hit_rate_percent is None
+
+
+def test_a_service_that_has_just_begun_has_had_few_lookups() -> None:
+    """One enrolment and one replacement: two extractions, a hit rate of nothing, and no reason to judge by."""
+    scene = Scene("a")
+    scene.step()
+    scene.step(1, lookups=2.0, extractions=2.0)
+    assert scene.load.hit_rate_percent == 0
+    assert scene.load.lookups_per_second < LEAST_RATE
+    scene.step(60, lookups=4.0)
+    assert scene.load.lookups_per_second > LEAST_RATE
 
 
 @pytest.mark.parametrize("tiers", [("device", "host", "redis"), ("host", "redis"), ("device", "host"), ("host",)])

@@ -13,8 +13,10 @@ from timbre_operator.observed import Load
     ("load", "verdict"),
     [
         (Load(hit_rate_percent=80), ("True", "HitRateReached")),
-        (Load(hit_rate_percent=79), ("False", "HitRateLow")),
-        (Load(hit_rate_percent=0), ("False", "HitRateLow")),
+        (Load(hit_rate_percent=79, lookups_per_second=0.1), ("False", "HitRateLow")),
+        (Load(hit_rate_percent=0, lookups_per_second=20.0), ("False", "HitRateLow")),
+        (Load(hit_rate_percent=0, lookups_per_second=0.09), ("True", "LittleTraffic")),
+        (Load(hit_rate_percent=99, lookups_per_second=0.01), ("True", "HitRateReached")),
         (Load(hit_rate_percent=None), ("True", "NoTraffic")),
         (None, ("Unknown", "NotMeasured")),
         (Load(hit_rate_percent=99, cold_pods=("narrator-1",)), ("False", "WarmUpCutShort")),
@@ -27,7 +29,7 @@ def test_the_hit_rate_is_held_against_the_target(load: Load | None, verdict: tup
 
 def test_the_target_is_the_specs() -> None:
     service = a_service().scaled_by("HPA", targets={"hitRatePercent": 99})
-    warm = a_good_state(service).knowing(load=Load(hit_rate_percent=98)).condition("CacheWarm")
+    warm = a_good_state(service).knowing(load=Load(hit_rate_percent=98, lookups_per_second=1.0)).condition("CacheWarm")
     assert warm.message.startswith("less than 99 % of the voices")
 
 
@@ -41,7 +43,10 @@ def test_a_cold_pod_is_named_with_both_of_the_reasons_that_there_may_be() -> Non
 
 
 def test_a_cold_cache_costs_time_and_is_no_mistake() -> None:
-    assert a_good_state().knowing(load=Load(hit_rate_percent=1)).condition("Degraded").status == "False"
+    assert (
+        a_good_state().knowing(load=Load(hit_rate_percent=1, lookups_per_second=1.0)).condition("Degraded").status
+        == "False"
+    )
 
 
 def test_without_pods_there_is_no_cache() -> None:
