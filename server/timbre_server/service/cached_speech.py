@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -55,7 +57,7 @@ class CachedSpeechService:
             how = agreed.parameters if agreed.tempo == 1.0 else replace(agreed.parameters, speed=speed)
             saying = Saying(request.tenant, role.identity, heard_text(request.text), how)
             enrolled = request.voice if role.identity.digest else None
-            recall = Recall(request.tenant, enrolled, role.identity, results.name(saying))
+            recall = Recall(request.tenant, enrolled, mark_of(role.identity), results.name(saying))
             return Asked(make, wish, Places(results, recall, erasures, saying.text), self._cold_start)
         return Asked(make, wish, None, self._cold_start)
 
@@ -69,7 +71,7 @@ class CachedSpeechService:
             return None
         if recall.voice is not None:
             with self._waiting_budget():
-                if await self._casting.identity(recall.tenant, recall.voice) != recall.identity:
+                if mark_of(await self._casting.identity(recall.tenant, recall.voice)) != recall.mark:
                     return None
         take = self._results.at_hand(recall.name, audio_format, _ANY)
         return take or await self._results.find(recall.name, _ANY)
@@ -92,12 +94,21 @@ class CachedSpeechService:
             return True
         try:
             with self._waiting_budget():
-                return linked.is_of(await self._casting.identity(linked.tenant, linked.voice))
+                return mark_of(await self._casting.identity(linked.tenant, linked.voice)) == linked.mark
         except VoiceNotFound:
             return False
 
 
 _ANY: Final = CacheWish()
+
+MARK_BYTES: Final = 16
+"""128 bits of a SHA-256: no two recordings of a voice have one mark by chance."""
+
+
+def mark_of(identity: VoiceIdentity) -> bytes:
+    """Tells a voice as it was from what it has become, and nothing else of it: what its recording says is in no mark."""
+    parts = [identity.preset, identity.digest, identity.generation, identity.transcript]
+    return hashlib.sha256(json.dumps(parts).encode()).digest()[:MARK_BYTES]
 
 
 @dataclass(frozen=True)
@@ -107,19 +118,18 @@ class Recall:
     tenant: str
     voice: str | None
     """Id of an enrolled voice; None for a built-in one, which never changes while a server runs."""
-    identity: VoiceIdentity
+    mark: bytes
+    """``mark_of`` the voice as it was; not itself, because nobody looks for it here when it is erased."""
     name: ResultName
 
 
 @dataclass(frozen=True)
 class LinkedSpeech:
-    """What a link leads to."""
+    """What a link leads to; its parts as of ``Recall``."""
 
     tenant: str
     voice: str | None
-    """As of ``Recall``."""
-    is_of: Callable[[VoiceIdentity], bool]
-    """Tells whether a voice still is the one that spoke."""
+    mark: bytes
     name: ResultName
     audio_format: AudioFormat
 

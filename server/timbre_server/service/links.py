@@ -7,19 +7,17 @@ kept and with which voice it was asked for, in a form that only the servers can 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 from timbre_contract.api import RESULTS_PATH
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.errors import LinkExpired, LinkRefused
-from timbre_server.ports import LinkCipher, ResultName, SealedLink, VoiceIdentity
-from timbre_server.service.cached_speech import LinkedSpeech, Recall
+from timbre_server.ports import LinkCipher, ResultName, SealedLink
+from timbre_server.service.cached_speech import MARK_BYTES, LinkedSpeech, Recall
 
-_MARK_BYTES: Final = 16
 _KEY_BYTES: Final = 32
 _MOST_DIGITS: Final = 12
 """Of a Unix time: 30,000 years."""
@@ -65,21 +63,15 @@ class SpeechLinks:
         return self.cipher.open(sealed, audio_format.encode(), expires.encode())
 
 
-def identity_mark(identity: VoiceIdentity) -> bytes:
-    """Tells a voice as it was from what it has become."""
-    return hashlib.sha256(json.dumps(asdict(identity)).encode()).digest()[:_MARK_BYTES]
-
-
 def _content(recall: Recall, kept_as: ResultName) -> bytes:
-    fixed = bytes.fromhex(kept_as.key) + identity_mark(recall.identity)
+    fixed = bytes.fromhex(kept_as.key) + recall.mark
     return fixed + json.dumps([recall.tenant, recall.voice, kept_as.digest], separators=(",", ":")).encode()
 
 
 def _linked(content: bytes, audio_format: AudioFormat) -> LinkedSpeech:
-    key, mark = content[:_KEY_BYTES], content[_KEY_BYTES : _KEY_BYTES + _MARK_BYTES]
-    tenant, voice, digest = json.loads(content[_KEY_BYTES + _MARK_BYTES :])
-    name = ResultName(key.hex(), digest)
-    return LinkedSpeech(tenant, voice, lambda identity: identity_mark(identity) == mark, name, audio_format)
+    key, mark = content[:_KEY_BYTES], content[_KEY_BYTES : _KEY_BYTES + MARK_BYTES]
+    tenant, voice, digest = json.loads(content[_KEY_BYTES + MARK_BYTES :])
+    return LinkedSpeech(tenant, voice, mark, ResultName(key.hex(), digest), audio_format)
 
 
 def _to_text(content: bytes) -> str:

@@ -17,10 +17,10 @@ from timbre_server.api.known_requests import LONGEST_BYTES, Form, KnownRequests
 from timbre_server.api.plain_requests import is_plain, read_body, replayed
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import ResultName, VoiceIdentity
-from timbre_server.service.cached_speech import Recall
+from timbre_server.service.cached_speech import Recall, mark_of
 
 SPEECH = "/v1/audio/speech"
-RECALL = Recall("tenant", None, VoiceIdentity(preset="alloy"), ResultName("key", ""))
+RECALL = Recall("tenant", None, mark_of(VoiceIdentity(preset="alloy")), ResultName("key", ""))
 FORM = Form(AudioFormat.WAV, as_events=False, input_chars=5)
 
 

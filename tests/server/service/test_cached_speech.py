@@ -139,6 +139,16 @@ async def test_a_deleted_voice_cannot_be_heard_from_what_was_said(parts: Parts) 
         await heard(parts, a_request(voice=voice))
 
 
+async def test_nothing_that_a_voice_says_of_itself_outlives_it_in_what_is_known_of_a_request(parts: Parts) -> None:
+    upload = VoiceUpload(recorded(HIS_VOICE), transcript="What he says.")
+    voice = await parts.voices.enrol(TENANT, "his", upload)
+    recall = (await parts.cached.asked(a_request(voice=voice.id), CacheWish())).recall
+    assert recall is not None
+    assert recall.voice == voice.id
+    assert voice.transcript == upload.transcript
+    assert upload.transcript not in repr(recall)
+
+
 async def test_a_deletion_is_confirmed_once_nobody_listens_to_what_was_kept(parts: Parts) -> None:
     voice = await enrolled(parts)
     await heard(parts, a_request(voice=voice))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,13 +15,13 @@ from timbre_server.domain.speech import AudioFormat
 from timbre_server.errors import LinkExpired, LinkRefused
 from timbre_server.ports import ResultName, VoiceIdentity
 from timbre_server.resultcache.link_sealing import LinkKeys
-from timbre_server.service.cached_speech import LinkedSpeech, Recall
+from timbre_server.service.cached_speech import LinkedSpeech, Recall, mark_of
 from timbre_server.service.links import SpeechLinks
 
 NOW = 1_800_000_000
 NAME = ResultName("ab" * 32, "cd" * 32)
 ADA = VoiceIdentity(digest="cd" * 32, generation=3)
-RECALL = Recall("tenant", "voice_ada-lovelace", ADA, NAME)
+RECALL = Recall("tenant", "voice_ada-lovelace", mark_of(ADA), NAME)
 CIPHER, STRANGER = LinkKeys([b"k" * 32]), LinkKeys([b"s" * 32])
 
 
@@ -42,19 +44,17 @@ def test_a_link_leads_to_what_it_was_made_for(audio_format: AudioFormat) -> None
     linked = read(links().link(RECALL, NAME, audio_format), links())
     assert (linked.tenant, linked.voice, linked.name) == (RECALL.tenant, RECALL.voice, NAME)
     assert linked.audio_format is audio_format
-    assert linked.is_of(ADA)
-    assert not linked.is_of(VoiceIdentity(digest=ADA.digest, generation=4))
-    assert not linked.is_of(VoiceIdentity(digest="ef" * 32, generation=3))
+    assert linked.mark == RECALL.mark
 
 
 def test_a_built_in_voice_has_a_link_too() -> None:
-    recall = Recall("tenant", None, VoiceIdentity(preset="alloy"), NAME)
+    recall = Recall("tenant", None, mark_of(VoiceIdentity(preset="alloy")), NAME)
     assert read(a_link(recall=recall), links()).voice is None
 
 
 def test_equal_links_are_equal_and_those_of_two_voices_share_nothing_that_shows() -> None:
     assert a_link() == a_link()
-    other = Recall("tenant", "voice_bob", ADA, NAME)
+    other = Recall("tenant", "voice_bob", mark_of(ADA), NAME)
     shown = [urlsplit(a_link(recall=recall)).path.rpartition("/")[2] for recall in (RECALL, other)]
     assert sum(one == two for one, two in zip(*shown, strict=False)) < 20
 
@@ -123,3 +123,10 @@ def test_a_link_says_beside_its_secret_when_it_ends() -> None:
     assert parse_qs(parts.query)["expires"] == [str(NOW + 60)]
     assert parts.path.startswith("/v1/audio/speech/results/")
     assert parts.path.endswith(".mp3")
+
+
+@pytest.mark.parametrize(
+    "change", [{"digest": "ef" * 32}, {"generation": 4}, {"transcript": "b"}, {"preset": "x"}], ids=str
+)
+def test_a_voice_that_has_changed_has_another_mark(change: dict[str, Any]) -> None:
+    assert mark_of(replace(ADA, **change)) != mark_of(ADA)
