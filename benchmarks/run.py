@@ -1,5 +1,7 @@
 """Runs the benchmark rows: a table on standard output, a JSON file and a plot each in ``bench-out/``.
 
+What never came to an end is null there, and ``no_numbers`` says where.
+
 A new row: a function that returns a ``Result``, and its line in ``ROWS``; what its plot shows is told by its ``charts``
 (see ``benchmarks.plots``).  A row that needs what is not there says so and is passed over; the others run.
 """
@@ -8,14 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import multiprocessing
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measuring import Bar, Result
 from benchmarks.plots import draw
@@ -83,9 +87,23 @@ def _line(bar: Bar) -> str:
 
 def _written(name: str, result: Result, seconds: float) -> None:
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()}
-    record = {**dataclasses.asdict(result), "seconds": round(seconds, 1), "machine": machine}
-    (OUT / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+    missing: dict[str, str] = {}
+    figures = _numbers_of(dataclasses.asdict(result), "", missing)
+    record = {**figures, "seconds": round(seconds, 1), "machine": machine, "no_numbers": missing}
+    (OUT / f"{name}.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", "utf-8")
     draw(dataclasses.replace(result, row=name), OUT)
+
+
+def _numbers_of(value: Any, path: str, missing: dict[str, str]) -> Any:
+    """The same with null for what is no number, as JSON has none for it; ``missing`` gets its path, and what it was."""
+    if isinstance(value, float) and not math.isfinite(value):
+        missing[path] = "not a number" if math.isnan(value) else "infinite: it never came to an end"
+        return None
+    if isinstance(value, Mapping):
+        return {key: _numbers_of(part, f"{path}.{key}".lstrip("."), missing) for key, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_numbers_of(part, f"{path}[{place}]", missing) for place, part in enumerate(value)]
+    return value
 
 
 def _run(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from benchmarks.measuring import Bar, Result
 from tests.cluster.control_plane import ToolsMissing
 
@@ -14,6 +16,12 @@ def measured() -> Result:
 def missed() -> Result:
     """A bar that is not kept."""
     return Result("missed", "nothing at all", [Bar("a figure", 3.0, "s", 2.0)])
+
+
+def never_settled() -> Result:
+    """Figures that are no numbers: what was waited for did not come."""
+    figures = {"peer": {"settled_seconds": math.inf, "tries": [1.0, math.nan]}, "ours_seconds": 2.0}
+    return Result("never-settled", "nothing at all", [Bar("a figure", math.inf, "s", 2.0)], figures)
 
 
 def without_tools() -> Result:

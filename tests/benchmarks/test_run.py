@@ -13,12 +13,13 @@ from benchmarks import run
 
 Run = Callable[..., tuple[int, str]]
 MEASURED, MISSED, WITHOUT_TOOLS, WITHOUT_A_PACKAGE = "measured", "missed", "without-tools", "without-a-package"
+NEVER_SETTLED = "never-settled"
 
 
 @pytest.fixture
 def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Exit code and output of ``python -m benchmarks.run ROW...``, with the rows of ``tests.benchmarks.rows``."""
-    names = (MEASURED, MISSED, WITHOUT_TOOLS, WITHOUT_A_PACKAGE)
+    names = (MEASURED, MISSED, NEVER_SETTLED, WITHOUT_TOOLS, WITHOUT_A_PACKAGE)
     monkeypatch.setattr(run, "ROWS", {name: f"tests.benchmarks.rows:{name.replace('-', '_')}" for name in names})
     monkeypatch.setattr(run, "NUMBERS", {"1": MEASURED})
     monkeypatch.setattr(run, "OUT", tmp_path / "out")
@@ -49,6 +50,22 @@ def test_a_row_leaves_its_figures_and_how_long_it_took(name: str, ran: Run, tmp_
 
 def test_a_bar_that_is_missed_is_told_by_the_exit_code(ran: Run) -> None:
     assert ran(MISSED)[0] == 1
+
+
+def test_what_never_came_to_an_end_is_null_with_its_reason_and_not_infinity(ran: Run, tmp_path: Path) -> None:
+    assert ran(NEVER_SETTLED)[0] == 1
+
+    def refused(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    text = (tmp_path / "out" / "never-settled.json").read_text("utf-8")
+    record = json.loads(text, parse_constant=refused)
+    assert record["bars"][0]["value"] is None
+    assert record["figures"] == {"peer": {"settled_seconds": None, "tries": [1.0, None]}, "ours_seconds": 2.0}
+    never = "infinite: it never came to an end"
+    assert record["no_numbers"] == {
+        "bars[0].value": never, "figures.peer.settled_seconds": never, "figures.peer.tries[1]": "not a number",
+    }  # fmt: skip
 
 
 def test_a_row_that_is_unknown_is_answered_with_those_that_there_are(ran: Run) -> None:
