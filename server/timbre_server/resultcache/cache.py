@@ -15,14 +15,14 @@ from timbre_server.ports import CacheWish, Make, Outcome, ResultName, Saying, Ta
 from timbre_server.resultcache.arrivals import Arrivals
 from timbre_server.resultcache.audience import Audience
 from timbre_server.resultcache.codec import HEAD_BYTES
-from timbre_server.resultcache.flights import Flight, Flights, Found
+from timbre_server.resultcache.flights import Flight, Flights
 from timbre_server.resultcache.hearings import JoinedHearing, KeptHearing, is_made_of_samples
 from timbre_server.resultcache.keys import ResultKeys
 from timbre_server.resultcache.memory import Form, ResultMemory, samples_of
 from timbre_server.resultcache.performance import Performance
 from timbre_server.resultcache.shared_tier import SharedResultTier
 from timbre_server.resultcache.synthesis_lease import SynthesisLease
-from timbre_server.resultcache.takes import KeptTake, Label, TooLong
+from timbre_server.resultcache.takes import Found, KeptTake, Label, TooLong
 
 SWEEP_SECONDS: Final = 60.0
 """How much longer than its time speech may stay in this process that nobody asks for."""
@@ -213,16 +213,16 @@ class ResultCache:
         if isinstance(landing, Performance):
             return self._joining(flight, landing, outcome)
         flight.leave()
-        take = landing.take
-        return self._kept(name, take.label, samples_of(take), wish, outcome=Outcome.COALESCED)
+        take, outcome = landing.take, Outcome.COALESCED if landing.awaited else Outcome.HIT
+        return self._kept(name, take.label, samples_of(take), wish, outcome=outcome)
 
     async def _fly(self, make: Make, flight: Flight) -> None:
         with self._arrivals.expecting(flight.name) as arrival:
             obtained = None if self._shared is None else await self._shared.obtain(flight.name)
-            if isinstance(obtained, KeptTake) and flight.keeps and arrival.may_be_kept:
-                self._memory.put(flight.name, obtained)
-        if isinstance(obtained, KeptTake):
-            flight.land(Found(obtained))
+            if isinstance(obtained, Found) and flight.keeps and arrival.may_be_kept:
+                self._memory.put(flight.name, obtained.take)
+        if isinstance(obtained, Found):
+            flight.land(obtained)
         else:
             await self._perform(make, obtained, flight)
 

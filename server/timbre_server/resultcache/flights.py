@@ -9,22 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context
-from dataclasses import dataclass
 
 from timbre_server.errors import EngineStopped, TimbreError
 from timbre_server.ports import ResultName
 from timbre_server.resultcache.performance import Performance
-from timbre_server.resultcache.takes import KeptTake
+from timbre_server.resultcache.takes import Found
 from timbre_server.telemetry.log import get_logger
 
 _log = get_logger("resultcache.flights")
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """Another pod has made it."""
-
-    take: KeptTake
 
 
 Landing = Found | Performance

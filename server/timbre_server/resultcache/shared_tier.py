@@ -23,7 +23,7 @@ from timbre_server.resultcache.codec import (
 )
 from timbre_server.resultcache.sealing import Sealer
 from timbre_server.resultcache.synthesis_lease import SynthesisLease
-from timbre_server.resultcache.takes import KeptTake, TooLong
+from timbre_server.resultcache.takes import Found, KeptTake, TooLong
 
 POLL_SECONDS: Final = 0.2
 """How often a pod that waits for another one looks by itself, in case that the whisper was lost: pub/sub promises nothing.
@@ -90,18 +90,21 @@ class SharedResultTier:
                 return name._replace(key=decode_signpost(self._opened(signpost, blob), key=signpost.key))
         return None
 
-    async def obtain(self, name: ResultName) -> KeptTake | TooLong | SynthesisLease | None:
+    async def obtain(self, name: ResultName) -> Found | TooLong | SynthesisLease | None:
         """The speech as soon as any pod has made it, or the right to make it; None: make it without."""
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + PATIENCE_SECONDS
+        awaited = False
         with suppress(StoreUnavailable):
             while loop.time() < give_up_at:
                 match await self._shared.claim(name):
                     case Held(blob):
-                        return self._decoded(name, blob)  # a damaged one is replaced, without a lease
+                        found = self._decoded(name, blob)  # a damaged one is replaced, without a lease
+                        return Found(found, awaited) if isinstance(found, KeptTake) else found
                     case Granted() as granted:
                         return SynthesisLease(self._shared, name, granted)
                     case Taken(expires_seconds):
+                        awaited = True
                         await self._shared.news(name, timeout_seconds=min(expires_seconds, POLL_SECONDS))
         return None
 

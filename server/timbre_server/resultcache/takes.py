@@ -55,6 +55,15 @@ class TooLong:
     """What a take might have had at most."""
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What another pod has made."""
+
+    take: KeptTake
+    awaited: bool
+    """Whether it was being made when this pod asked."""
+
+
 def wav_from(pieces: Sequence[Int16Samples], sample_rate_hz: int) -> bytes:
     """The file that is kept of these samples."""
     header = wav_header(sample_rate_hz, sum(map(len, pieces)))

@@ -76,6 +76,24 @@ async def test_forty_equal_requests_at_once_at_both_are_one_synthesis() -> None:
 
 
 @in_virtual_time
+async def test_what_was_made_long_ago_is_a_hit_with_its_age_though_the_first_look_for_it_failed() -> None:
+    world = World()
+    one, other = two_pods(world)
+    await one.ask()
+    await published(world)
+    await asyncio.sleep(500)
+    name = other.cache.name(saying())
+    takes = [
+        await other.cache.obtain(name, other.engine.make("Hello."), CacheWish(), erasures=0)
+        for _ in range(2)  # from where pods share it, and from memory
+    ]
+    for take in takes:
+        assert (take.outcome, take.age_seconds) == ("hit", pytest.approx(502))
+        await take.aclose()
+    assert made(other) == 0
+
+
+@in_virtual_time
 async def test_a_look_that_its_first_caller_left_is_made_by_the_others() -> None:
     world = World()
     one, other = two_pods(world)
