@@ -25,6 +25,12 @@ is_private = PrivateTexts()
         "gb82WEST12345698765432",
         "Write to ada.lovelace+news@example.co.uk!",
         "Your number is 123-45-6789.",
+        "Call +49 30 123\n\n4567.",
+        "\u202a+49 30 12\u200b34\u200b567\u202c",
+        "\uff10\uff13\uff10\uff0d\uff11\uff12\uff13\uff14\uff15\uff16",
+        "03\u00ad01\u00ad23\u00ad45\u00ad6",
+        "ada\uff20example\uff0ecom",
+        "555\u2212123\u22124567",
     ],
 )
 def test_what_stands_for_a_person_is_private(text: str) -> None:
@@ -51,6 +57,14 @@ def test_ordinary_text_is_not(text: str) -> None:
 @given(st.from_regex(r"\+?\d{1,3}[ \-]?\d{3}[ \-]?\d{4}", fullmatch=True), st.text(max_size=20), st.text(max_size=20))
 def test_a_telephone_number_is_found_wherever_it_stands(number: str, before: str, after: str) -> None:
     assert is_private(f"{before} {number} {after}")
+
+
+def test_a_pattern_may_name_signs_that_are_written_otherwise_in_plain_ones(tmp_path: Path) -> None:
+    file = tmp_path / "patterns"
+    file.write_text("O\ufb03ce\n", "utf-8")
+    private = PrivateTexts.from_file(file)
+    assert private("The o\ufb03ce.")
+    assert not private("The office.")
 
 
 def test_patterns_of_a_file_take_the_place_of_the_built_in_ones(tmp_path: Path) -> None:
