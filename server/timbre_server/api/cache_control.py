@@ -36,12 +36,17 @@ def entity_tag(take_id: str, form: str) -> bytes:
     return f'W/"{take_id}-{form}"'.encode()
 
 
-def has_copy(headers: Headers, tag: bytes) -> bool:
-    """Whether ``If-None-Match`` names that tag, or any; compared weakly, as RFC 9110 wants it (13.1.2)."""
+def has_copy(headers: Headers, tag: bytes, *, was_there: bool = True) -> bool:
+    """Whether ``If-None-Match`` names that tag, or ``*``, which means whatever ``was_there`` when the request came.
+
+    Tags are compared weakly, as RFC 9110 wants it (13.1.2).
+    """
     for name, value in headers:
         if name == b"if-none-match":
             tags = [each.strip() for each in value.split(b",")]
-            if b"*" in tags or any(each.removeprefix(b"W/") == tag.removeprefix(b"W/") for each in tags):
+            if (was_there and b"*" in tags) or any(
+                each.removeprefix(b"W/") == tag.removeprefix(b"W/") for each in tags
+            ):
                 return True
     return False
 

@@ -149,7 +149,7 @@ class Answer:
         async with aclosing(take):
             self._speaker.metrics.result_looked_up(take.outcome)
             tag = tag_of(take, form.name)
-            if tag is not None and has_copy(self._headers, tag):
+            if tag is not None and has_copy(self._headers, tag, was_there=take.age_seconds is not None):
                 await _send_unchanged(cache_headers(take, tag, self._link), send)
                 return
             encoded = EncodedSpeech(take, form.audio_format, self._speaker.encoders)

@@ -95,6 +95,13 @@ def test_who_has_a_copy_gets_no_second_one(keeping: Served, http: httpx2.Client)
     assert batches(keeping) == 2
 
 
+def test_what_is_made_for_a_request_is_nothing_that_it_has_already(keeping: Served, http: httpx2.Client) -> None:
+    first = said(http, copy="*")
+    assert (first.status_code, first.headers["x-cache"]) == (200, "miss")
+    assert said(http, cache_control="no-cache", copy="*").status_code == 200
+    assert batches(keeping) == 2
+
+
 def test_a_copy_of_a_form_that_was_never_sent_is_known_too(keeping: Served, http: httpx2.Client) -> None:
     opus = said(http).headers["etag"].replace("mp3", "opus")
     assert said(http, copy=opus, response_format="opus").status_code == 304
