@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import pytest
 
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, Parts, built_parts, recorded
 from tests.server.service.test_cancellation import check_nothing_is_left, left_at
+from timbre_server.audio.quantisation import from_int16, to_int16
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat, SpeechParameters
 from timbre_server.engine.stub import StubEngine
 from timbre_server.errors import NotKept, TextTooLong, UnspeakableText, VoiceNotFound
 from timbre_server.ports import CacheWish
+from timbre_server.resultcache.link_sealing import LinkKeys
 from timbre_server.service.casting import OneOffReference
+from timbre_server.service.links import SpeechLinks
 from timbre_server.service.speech import SpeechRequest
 from timbre_server.service.voices import VoiceUpload
 
@@ -171,6 +175,22 @@ async def test_what_leaves_no_trace_is_neither_kept_nor_looked_for(parts: Parts,
     assert parts.results.report()["entries"] == 0
     with pytest.raises(NotKept):
         await heard(parts, request, CacheWish(keep=wish.keep, only_kept=True))
+
+
+async def test_what_was_said_for_somebody_who_does_not_wait_is_heard_by_a_link(parts: Parts) -> None:
+    links = SpeechLinks(LinkKeys([b"k" * 32]), 60, lambda: parts.clock[0])
+    asked = await parts.cached.asked(a_request(voice=await enrolled(parts)), CacheWish())
+    async with aclosing(await asked.take()) as take:
+        speech = np.concatenate([piece async for piece in take.samples()])
+        assert asked.recall is not None
+        assert take.kept_as is not None
+        link = urlsplit(links.link(asked.recall, take.kept_as, AudioFormat.WAV))
+    query = dict(parse_qsl(link.query))
+    linked = links.read(link.path, expires=query["expires"], signature=query["signature"])
+    async with aclosing(await parts.cached.linked(linked)) as found:
+        assert found.id == take.id
+        again = np.concatenate([piece async for piece in found.samples()])
+    assert np.array_equal(again, from_int16(to_int16(speech)))
 
 
 async def test_without_a_cache_everything_is_made() -> None:
