@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +33,8 @@ SENTENCE: Final = "The same voice speaks from every pod, and none of them had to
 LONGER: Final = (
     "Request {n} is read by a voice that was enrolled a moment ago. Each pod finds it in memory, or in Redis."
 )
+SAID_BY_ALL: Final = "A new sentence that everybody wants at once."
+CROWD: Final = 16
 WANTED_WORK: Final = 1.4
 """Engine seconds a second: at half a second for each pod (utilizationPercent: 50) it wants three of them."""
 CALIBRATION_SECONDS: Final = 4.0
@@ -57,6 +62,7 @@ def main() -> None:
         narration.note("apply until ready", f"{time.monotonic() - began:.1f} s")
         voices = enrolled(narration, cluster, service)
         spoken(narration, cluster, service, voices)
+        repeated(narration, cluster, service, next(iter(voices.values())))
         scaled(narration, cluster, service, images, voices)
     finally:
         watching.terminate()
@@ -85,10 +91,19 @@ def installed(narration: Narration, kubectl: Kubectl, images: Mapping[str, str])
     narration.note("helm install until the operator is ready", f"{time.monotonic() - began:.1f} s")
 
 
+@contextlib.contextmanager
+def talking_to(cluster: LocalCluster, kubectl: Kubectl, what: str) -> Iterator[OpenAI]:
+    """The unchanged client of OpenAI's API, at a Service or at a pod."""
+    with (
+        reached(cluster, kubectl, what) as url,
+        OpenAI(base_url=f"{url}/v1", api_key="unused") as client,
+    ):
+        yield client
+
+
 def enrolled(narration: Narration, cluster: LocalCluster, service: VoiceService) -> dict[str, str]:
     """Ids of the two voices; those of an earlier run are taken."""
-    with reached(cluster, service.kubectl, f"service/{service.name}") as url:
-        client = OpenAI(base_url=f"{url}/v1", api_key="unused")
+    with talking_to(cluster, service.kubectl, f"service/{service.name}") as client:
         there = client.get("/audio/voices", cast_to=dict[str, Any])["data"]
         voices = {voice["name"]: voice["id"] for voice in there}
         for name, recording in VOICES.items():
@@ -103,8 +118,7 @@ def enrolled(narration: Narration, cluster: LocalCluster, service: VoiceService)
 def spoken(narration: Narration, cluster: LocalCluster, service: VoiceService, voices: Mapping[str, str]) -> None:
     """A file for each voice, through the Service, by the unchanged openai client."""
     OUT.mkdir(parents=True, exist_ok=True)
-    with reached(cluster, service.kubectl, f"service/{service.name}") as url:
-        client = OpenAI(base_url=f"{url}/v1", api_key="unused")
+    with talking_to(cluster, service.kubectl, f"service/{service.name}") as client:
         for name, voice in voices.items():
             began = time.monotonic()
             answer = client.audio.speech.create(
@@ -112,6 +126,31 @@ def spoken(narration: Narration, cluster: LocalCluster, service: VoiceService, v
             )
             answer.write_to_file(OUT / f"{name}.mp3")
             narration.note(f"{name} speaks {len(SENTENCE)} characters", f"{time.monotonic() - began:.2f} s")
+
+
+def repeated(narration: Narration, cluster: LocalCluster, service: VoiceService, voice: str) -> None:
+    """What was said once is not made again: said twice, and by many at once."""
+    with talking_to(cluster, service.kubectl, f"service/{service.name}") as client:
+
+        def say(text: str) -> tuple[str, float]:
+            began = time.monotonic()
+            answer = client.audio.speech.with_raw_response.create(
+                model="tts-1", voice={"id": voice}, input=text, response_format="wav"
+            )
+            return answer.headers["X-Cache"], time.monotonic() - began
+
+        sentence = f"It is {time.strftime('%H:%M:%S')}, and nobody has said this before."
+        for what in ("a sentence that nobody has said", "the same again"):
+            outcome, seconds = say(sentence)
+            narration.note(what, f"{outcome}, {1000 * seconds:.0f} ms")
+        text = f"{SAID_BY_ALL} {time.time()}"
+        with ThreadPoolExecutor(CROWD) as crowd:
+            answers = list(crowd.map(say, [text] * CROWD))
+    counted = ", ".join(
+        f"{count} {outcome}" for outcome, count in Counter(outcome for outcome, _ in answers).most_common()
+    )
+    slowest = max(seconds for _, seconds in answers)
+    narration.note(f"{CROWD} equal requests at once", f"{counted}; the last answer after {1000 * slowest:.0f} ms")
 
 
 def scaled(
@@ -148,8 +187,7 @@ def rate_for(cluster: LocalCluster, service: VoiceService, voice: str) -> float:
     """Requests a second that want three pods, from what one costs a pod that is kept busy."""
     seconds = []
     began = time.monotonic()
-    with reached(cluster, service.kubectl, f"service/{service.name}") as url:
-        client = OpenAI(base_url=f"{url}/v1", api_key="unused")
+    with talking_to(cluster, service.kubectl, f"service/{service.name}") as client:
         # Long enough that a pod has used up what its CPU limit allows at once.
         while time.monotonic() - began < CALIBRATION_SECONDS:
             text = LONGER.replace("{n}", f"number {len(seconds)}")
@@ -164,8 +202,8 @@ def at_each_pod(narration: Narration, cluster: LocalCluster, service: VoiceServi
     tell: Callable[[str], None] = narration.say
     for pod in service.ready_pods():
         name = pod["metadata"]["name"]
-        with reached(cluster, service.kubectl, f"pod/{name}") as url:
-            answer = OpenAI(base_url=f"{url}/v1", api_key="unused").audio.speech.with_raw_response.create(
+        with talking_to(cluster, service.kubectl, f"pod/{name}") as client:
+            answer = client.audio.speech.with_raw_response.create(
                 model="tts-1", voice={"id": voice}, input=f"Here is {name}.", response_format="wav"
             )
         (OUT / f"{name}.wav").write_bytes(answer.content)

@@ -136,11 +136,11 @@ def main() -> None:
     print("Starting timbre-server with the embedded engine (no GPU, no download) ...")
     with LocalServer() as server:
         print(f"  ready after {server.seconds_to_ready:.1f} s at {server.url}")
-        client = OpenAI(base_url=f"{server.url}/v1", api_key="unused")
-        print("Enrolling the recordings of examples/voices ...")
-        voices = [enrol(client, recording) for recording in RECORDINGS]
-        print("Speaking with both, in six formats, with an emotion, and a long text ...")
-        rows = list(measure(client, voices))
+        with OpenAI(base_url=f"{server.url}/v1", api_key="unused") as client:
+            print("Enrolling the recordings of examples/voices ...")
+            voices = [enrol(client, recording) for recording in RECORDINGS]
+            print("Speaking with both, in six formats, with an emotion, and a long text ...")
+            rows = list(measure(client, voices))
         print_table(rows)
     print(f"\nThe files are in {OUT.relative_to(ROOT)}/. `make serve` keeps a server running for you.")
 
