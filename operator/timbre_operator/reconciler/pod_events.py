@@ -52,7 +52,8 @@ async def _read(key: ServiceKey, cluster: Cluster, unclear: Iterable[Manifest], 
     failed: ClusterError | None = None
     for manifest in unclear:
         try:
-            found += await cluster.find(EVENT, namespace=key.namespace, fields=_about(manifest))
+            about = await cluster.find(EVENT, namespace=key.namespace, fields=_about(manifest))
+            found += [event for event in about if _warns(event)]
         except ClusterError as error:
             failed = error
             break
@@ -81,7 +82,13 @@ def _serves(pod: Manifest) -> bool:
 
 
 def _about(manifest: Manifest) -> dict[str, str]:
-    return {"involvedObject.uid": manifest["metadata"]["uid"], "type": "Warning"}
+    about = {"involvedObject.uid": manifest["metadata"]["uid"]}
+    return about if manifest["kind"] == "PersistentVolumeClaim" else {**about, "type": "Warning"}
+
+
+def _warns(event: Manifest) -> bool:
+    """A claim for which there is neither a class nor a volume is told so by an event that Kubernetes calls Normal."""
+    return event.get("type") == "Warning" or event.get("reason") == "FailedBinding"
 
 
 def _moment(event: Manifest) -> str:

@@ -65,6 +65,8 @@ class Pod:
     """Those that prepare first."""
     warnings: tuple[Warned, ...]
     """Newest first."""
+    claims: tuple[str, ...]
+    """PersistentVolumeClaims that it mounts."""
 
     @property
     def where(self) -> str:
@@ -130,6 +132,11 @@ def _pod(manifest: Manifest, observed: Observed) -> Pod:
         unscheduled=str(scheduled.get("message") or "") if scheduled.get("status") == "False" else None,
         containers=tuple(_container(item, specs.get(item["name"]) or {}) for item in statuses),
         warnings=tuple(warnings_about(observed, "Pod", name)),
+        claims=tuple(
+            str(volume["persistentVolumeClaim"]["claimName"])
+            for volume in spec.get("volumes") or ()
+            if "persistentVolumeClaim" in volume
+        ),
     )
 
 

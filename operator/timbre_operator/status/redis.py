@@ -38,7 +38,8 @@ def redis_ready(observed: Observed, now: datetime) -> Verdict:
         return Verdict("True", "Reachable", f"{what} at {facts.address} keeps the voices")
     if facts is not None and facts.problem is not None and facts.problem in _SPEAKING:
         return Verdict.false(told(facts, facts.problem, observed.service))
-    if found := redis_pod_trouble(observed, now) or claim_pending(observed):
+    # What the claim is told says more than the scheduler, which only sees that it is not bound.
+    if found := claim_pending(observed) or redis_pod_trouble(observed, now):
         return Verdict.false(found)
     if _starting(observed):
         return Verdict("False", STARTING, f"pod {observed.service.name}{REDIS_SUFFIX}-0 is starting")

@@ -20,9 +20,24 @@ _CAUSES: Final = (
         "a claim of spec.podTemplate.spec.resourceClaims cannot be met: look at it with kubectl describe resourceclaim",
     ),
     (
+        "VolumeElsewhere",
+        r"volume node affinity|PersistentVolume's node affinity",
+        "its volume can only be reached from nodes that do not take the pod: kubectl describe pv names them, add one or free one",
+    ),
+    (
         "VolumePending",
-        r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim|volume node affinity|available persistent volumes",
-        "its volume claim is not bound: look at it with kubectl describe pvc, and at its storage class",
+        r"persistentvolumeclaim \S+ not found",
+        "create the volume claim, or correct its name in the spec",
+    ),
+    (
+        "VolumeLost",
+        r"bound to non-existent (?:pv|persistentvolume)",
+        "the volume of its claim is gone: restore the PersistentVolume, or delete the claim and begin with an empty one",
+    ),
+    (
+        "VolumePending",
+        r"unbound immediate PersistentVolumeClaims|persistentvolumeclaim|available persistent volumes|enough free storage",
+        "its volume claim is not bound: see why by kubectl -n {namespace} describe pvc{claims}, and mend it or its storage class",
     ),
     (
         "InsufficientMemory",
@@ -45,7 +60,7 @@ def unschedulable(pod: Pod, component: Component) -> Finding | None:
         return None
     # What preemption would do stands behind it, and repeats names that are no cause.
     cause = words.partition(" preemption:")[0]
-    reason, cure = _gpu(cause, component) or _taint(cause) or _other(cause)
+    reason, cure = _gpu(cause, component) or _taint(cause) or _other(cause, pod, component)
     return Finding(reason, f"{pod.where} finds no node: {cure}; the scheduler says: {quoted(words)}")
 
 
@@ -65,8 +80,9 @@ def _taint(cause: str) -> tuple[str, str] | None:
     return "UntoleratedTaint", f"add a toleration for the taint{named} to spec.podTemplate.spec.tolerations"
 
 
-def _other(cause: str) -> tuple[str, str]:
+def _other(cause: str, pod: Pod, component: Component) -> tuple[str, str]:
+    claims = "".join(f" {claim}" for claim in pod.claims)
     for reason, pattern, cure in _CAUSES:
         if re.search(pattern, cause, re.IGNORECASE):
-            return reason, cure
+            return reason, cure.format(namespace=component.namespace, claims=claims)
     return "Unschedulable", "look at it with kubectl describe pod"

@@ -31,10 +31,36 @@ def claim_pending(observed: Observed) -> Finding | None:
     said = list(warnings_about(observed, "PersistentVolumeClaim", name))
     if not said:
         return None
+    why, cure = _cause(claim, said[0].words)
+    # Its class never changes. A service that never had a volume has no voices to lose.
+    anew = (
+        f"or delete VoiceService {observed.service.name} and this claim, and make it anew with another"
+        " spec.redis.managed.storage.className"
+    )
     return Finding(
         "VolumePending",
-        f"PersistentVolumeClaim {name} gets no volume; write an existing class to spec.redis.managed.storage.className"
-        f" (that means a new volume), or give the cluster a default one; it is told: {quoted(said[0].words)}",
+        f"PersistentVolumeClaim {name} gets no volume: {why}; {cure}, {anew}; it is told: {quoted(said[0].words)}",
+    )
+
+
+def _cause(claim: Manifest, words: str) -> tuple[str, str]:
+    """Why no volume comes, and what helps the claim as it is."""
+    storage_class = claim["spec"].get("storageClassName")
+    if storage_class == "":
+        return "its storageClassName is empty, and no volume fits", "create a PersistentVolume for it"
+    if storage_class is None:
+        return (
+            "it names no storage class, and the cluster has no default one",
+            "make one the default (kubectl get storageclass lists them)",
+        )
+    if "storageclass" in words and "not found" in words:
+        return (
+            f"there is no storage class {storage_class}",
+            "create it (kubectl get storageclass lists those that are there)",
+        )
+    return (
+        f"storage class {storage_class} does not make one",
+        f"see what its provisioner lacks by kubectl get storageclass {storage_class} -o yaml",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.operator.reconciler.scene import Scene, a_scene
+from tests.operator.reconciler.scene import KEY, Scene, a_scene
 from timbre_contract import labels
 from timbre_operator.errors import Forbidden
 from timbre_operator.reconciler.pod_events import LOOK_SECONDS
@@ -108,6 +108,36 @@ async def test_another_pod_is_asked_about_soon() -> None:
         await scene.turn()
         scene.wait(1)
     assert scene.cluster.calls["find Event"] == before + 2
+
+
+async def test_of_what_a_claim_is_told_only_that_nothing_will_come_is_kept() -> None:
+    """A claim without class and volume is told so by an event that is no warning to Kubernetes."""
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": "data-narrator-redis-0", "namespace": "studio", "uid": "claim",
+            "labels": labels.selector("narrator", "redis"),
+        },
+        "spec": {"resources": {"requests": {"storage": "4Gi"}}},
+        "status": {"phase": "Pending"},
+    }  # fmt: skip
+    scene = await _with_redis_serving()
+    scene.wait(60)
+    scene.cluster.add(claim)
+    for number, (reason, words) in enumerate(
+        [("WaitForFirstConsumer", "waiting for a pod"), ("FailedBinding", "no storage class is set")]
+    ):
+        event = _warning("claim", words, type_="Normal") | {"reason": reason}
+        event["metadata"]["name"] = f"claim.{number}"
+        event["involvedObject"] = {"kind": claim["kind"], "name": "data-narrator-redis-0", "uid": "claim"}
+        scene.cluster.add(event)
+    await scene.turn()
+    ready = scene.condition("RedisReady")
+    assert (ready["reason"], "no storage class is set" in ready["message"]) == ("VolumePending", True)
+    assert "waiting for a pod" not in ready["message"]
+    (kept,) = scene.reconciler.memories[KEY].warnings.events
+    assert kept["reason"] == "FailedBinding"
 
 
 async def test_of_many_pods_only_some_are_asked_about() -> None:

@@ -123,6 +123,11 @@ class APod(Built):
     def not_ready(self) -> Self:
         return self.container(state={"running": {"startedAt": LONG_AGO}}, ready=False, started=True)
 
+    def mounting(self, *claims: str) -> Self:
+        """And a volume that is no claim."""
+        volumes = [{"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in claims]
+        return self.changed(lambda pod: pod["spec"].update(volumes=[{"name": "tmp", "emptyDir": {}}, *volumes]))
+
     def failed(self, reason: str, words: str) -> Self:
         return self.with_status(phase="Failed", reason=reason, message=words, containerStatuses=[])
 
@@ -186,11 +191,13 @@ def a_redis_pod() -> APod:
     return a_pod("narrator-redis-0", component="redis", image="docker.io/valkey/valkey:8.1.8-alpine")
 
 
-def a_claim(phase: str = "Bound", *, wanted: str = "4Gi", has: str = "4Gi") -> Built:
-    """Nobody owns it: Kubernetes made it from a template."""
-    claim = an_object(
-        "PersistentVolumeClaim", "data-narrator-redis-0", spec={"resources": {"requests": {"storage": wanted}}}
-    )
+def a_claim(phase: str = "Bound", *, wanted: str = "4Gi", has: str = "4Gi", of_class: str | None = "standard") -> Built:
+    """Nobody owns it: Kubernetes made it from a template, and gave it the default class where the cluster has one."""
+    spec = {
+        "resources": {"requests": {"storage": wanted}},
+        **({"storageClassName": of_class} if of_class is not None else {}),
+    }
+    claim = an_object("PersistentVolumeClaim", "data-narrator-redis-0", spec=spec)
     return claim.owned_by().with_status(phase=phase, **({"capacity": {"storage": has}} if has else {}))
 
 

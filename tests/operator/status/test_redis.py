@@ -190,14 +190,45 @@ def _growing_to(service: AService, *objects: Built) -> AState:
     return a_state(service).having(a_deployment().serving(1), *objects).with_pods(a_redis_pod()).knowing(redis=FIT)
 
 
-def test_a_claim_without_a_volume_is_told_in_the_provisioners_words() -> None:
-    words = 'storageclass.storage.k8s.io "fast" not found'
+_PENDING: dict[str, tuple[str | None, str, str, str]] = {
+    "its class is not there": (
+        "fast", "ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found',
+        "there is no storage class fast; create it",
+    ),
+    "it has no class": (
+        None, "FailedBinding", "no persistent volumes available for this claim and no storage class is set",
+        "it names no storage class, and the cluster has no default one; make one the default",
+    ),
+    "it wants no class": (
+        "", "FailedBinding", "no persistent volumes available for this claim and no storage class is set",
+        "its storageClassName is empty, and no volume fits; create a PersistentVolume for it",
+    ),
+    "its class makes none": (
+        "fast", "ProvisioningFailed", "rpc error: code = ResourceExhausted desc = the pool is full",
+        "storage class fast does not make one; see what its provisioner lacks by kubectl get storageclass fast -o yaml",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", _PENDING)
+def test_a_claim_without_a_volume_is_told_with_its_class_its_cause_and_a_way_that_is_open(case: str) -> None:
+    of_class, event, words, cure = _PENDING[case]
+    state = a_state().having(a_claim("Pending", has="", of_class=of_class)).with_pods(
+        a_redis_pod().unscheduled("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.")
+    )  # fmt: skip
+    ready = _ready(state.warned("PersistentVolumeClaim", "data-narrator-redis-0", event, words))
+    assert (ready.status, ready.reason) == ("False", "VolumePending")
+    assert ready.message.startswith(f"PersistentVolumeClaim data-narrator-redis-0 gets no volume: {cure}")
+    # The field of a service that is there is refused by the API server.
+    assert (
+        "or delete VoiceService narrator and this claim, and make it anew with another spec.redis.managed.storage.className"
+    ) in ready.message
+    assert ready.message.endswith(f'it is told: "{words}"')
+
+
+def test_a_claim_that_waits_for_its_pod_is_told_nothing_and_is_no_trouble() -> None:
     state = a_state().having(a_claim("Pending", has="")).with_pods(a_redis_pod().waiting("ContainerCreating"))
-    assert _ready(state).reason == "Starting"  # it waits for its pod, as it should
-    ready = _ready(state.warned("PersistentVolumeClaim", "data-narrator-redis-0", "ProvisioningFailed", words))
-    assert ready.reason == "VolumePending"
-    assert "PersistentVolumeClaim data-narrator-redis-0 gets no volume" in ready.message
-    assert words in ready.message
+    assert _ready(state).reason == "Starting"
 
 
 _INFEASIBLE = a_claim(wanted="8Gi").with_status(allocatedResourceStatuses={"storage": "ControllerResizeInfeasible"})

@@ -13,7 +13,7 @@ _PREEMPTION = " preemption: 0/3 nodes are available: 3 Preemption is not helpful
 
 def _ready(words: str, service: AService | None = None) -> Condition:
     state = a_state(service).having(a_deployment().starting(0, of=1))
-    return state.with_pods(a_pod().unscheduled(words)).condition("Ready")
+    return state.with_pods(a_pod().mounting("recordings", "consents").unscheduled(words)).condition("Ready")
 
 
 _WORDS = {
@@ -49,10 +49,35 @@ _WORDS = {
         "NodeSelectorUnmatched",
         "correct nodeSelector or affinity",
     ),
-    "its volume is nowhere": (
+    "its volume is not there yet": (
         "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
         "VolumePending",
+        "its volume claim is not bound: see why by kubectl -n studio describe pvc recordings consents, and mend it",
+    ),
+    "no driver has room": (
+        "0/1 nodes are available: 1 node(s) did not have enough free storage.",
+        "VolumePending",
         "its volume claim is not bound",
+    ),
+    "its volume claim was never made": (
+        '0/3 nodes are available: persistentvolumeclaim "recordings" not found.',
+        "VolumePending",
+        "create the volume claim, or correct its name in the spec",
+    ),
+    "its volume is in another zone": (
+        "0/3 nodes are available: 3 node(s) had volume node affinity conflict.",
+        "VolumeElsewhere",
+        "only be reached from nodes that do not take the pod",
+    ),
+    "its volume is in another zone, as Kubernetes 1.35 says it": (
+        "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match PersistentVolume's node affinity.",
+        "VolumeElsewhere",
+        "only be reached from nodes that do not take the pod",
+    ),
+    "its volume is gone": (
+        "0/1 nodes are available: 1 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s).",
+        "VolumeLost",
+        "restore the PersistentVolume",
     ),
     "its device claim cannot be met": (
         "0/1 nodes are available: 1 cannot allocate all claims.",
