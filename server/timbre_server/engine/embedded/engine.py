@@ -38,6 +38,7 @@ from timbre_server.engine.embedded.acoustic import AcousticModel
 from timbre_server.engine.embedded.baseline import Baseline
 from timbre_server.engine.embedded.frames import SAMPLE_RATE_HZ
 from timbre_server.engine.embedded.script import LANGUAGES
+from timbre_server.engine.speaker import SpeakerEncoder, encoder
 from timbre_server.errors import ConfigurationError, EngineError, EngineOutOfMemory
 from timbre_server.ports import EngineDescriptor, Piece, SpeakerVerifier, Utterance
 
@@ -126,8 +127,6 @@ class EmbeddedEngine:
     def load(self) -> None:
         model = AcousticModel.load(self._threads)
         base = baseline.measure(model)
-        from timbre_server.engine.speaker import SpeakerEncoder  # noqa: PLC0415 - loads onnxruntime
-
         verifier = SpeakerEncoder.load(self._threads)
         self._loaded = _Loaded(model, base, verifier, presets.preset_voices(base))
 
@@ -194,8 +193,6 @@ def _samples(reference: Reference) -> Samples:
 
 def _encoder_config_hash() -> str:
     """Over what moves a feature: every constant of the measurement, the base voice, and the speaker encoder."""
-    from timbre_server.engine.speaker import encoder  # noqa: PLC0415 - loads onnxruntime
-
     digest = hashlib.sha256()
     for module in (*_MEASURING, encoder):
         digest.update(_constants(module))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import onnxruntime
 import soxr
 from numpy.typing import NDArray
 
@@ -65,6 +64,8 @@ class SpeakerEncoder:
     @classmethod
     def load(cls, threads: int = 1) -> SpeakerEncoder:
         """The encoder with the weights inside this package, using ``threads`` threads per embedding."""
+        import onnxruntime  # noqa: PLC0415 - a server without consents starts sooner, and smaller
+
         model = _MODEL.read_bytes()
         session = onnxruntime.InferenceSession(model, _session_options(threads), providers=["CPUExecutionProvider"])
         return cls(session, hashlib.sha256(model + repr(_FRONT_END_CONSTANTS).encode()).hexdigest())
@@ -139,6 +140,8 @@ def _at_model_rate(pcm: Pcm) -> Samples:
 
 def _session_options(threads: int) -> Any:
     """An idle session keeps the weights only: no arena, and no thread that spins."""
+    import onnxruntime  # noqa: PLC0415 - is there already
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
