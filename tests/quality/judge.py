@@ -10,15 +10,16 @@ Models" (1995); O'Shaughnessy, "Speech Communication" (1987), for the mel formul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
-from scipy.fft import dct
-from sklearn.mixture import GaussianMixture
 
 from timbre_server.domain.pcm import Pcm
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 SAMPLE_RATE_HZ: Final = 16_000
 COMPONENTS: Final = 8
@@ -45,6 +46,8 @@ class SpeakerJudge:
     @classmethod
     def fit(cls, recordings: Mapping[str, Sequence[Pcm]]) -> SpeakerJudge:
         """A judge who knows the speakers of ``recordings``: name -> 10 s or more of speech in any number of takes."""
+        from sklearn.mixture import GaussianMixture  # noqa: PLC0415 - takes 2 s, and every session of tests collects this
+
         mixtures = {}
         for speaker, takes in recordings.items():
             frames = np.concatenate([cepstra(take) for take in takes])
@@ -65,6 +68,8 @@ class SpeakerJudge:
 
 def cepstra(pcm: Pcm) -> Frames:
     """Mel-frequency cepstra of the voiced frames, float64, shape [frames, CEPSTRA]; level drops out."""
+    from scipy.fft import dct  # noqa: PLC0415 - the same
+
     samples = soxr.resample(pcm.samples.astype(np.float64), pcm.sample_rate_hz, SAMPLE_RATE_HZ)
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP] * np.hamming(WINDOW)
     power = np.abs(np.fft.rfft(frames, FFT, axis=1)) ** 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -18,12 +19,19 @@ SAMPLE_RATE_HZ: Final = 16_000
 def transcribe(pcm: Pcm) -> str:
     """The words that pocketsphinx hears with its own model and dictionary, lower case, one blank between two."""
     samples = soxr.resample(pcm.samples, pcm.sample_rate_hz, SAMPLE_RATE_HZ)
-    decoder = Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
+    decoder = _decoder()
+    decoder.reinit_feat()  # forgets the mean of what it heard before: every recording is its first one
     decoder.start_utt()
     decoder.process_raw(np.asarray(np.clip(samples, -1, 1) * 32767, "<i2").tobytes(), full_utt=True)
     decoder.end_utt()
     hypothesis = decoder.hyp()
     return hypothesis.hypstr if hypothesis else ""
+
+
+@cache
+def _decoder() -> Decoder:
+    """Reads its model and dictionary once, a quarter of a second."""
+    return Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
