@@ -156,7 +156,8 @@ def test_ctrl_c_leaves_whole_voices_and_the_next_run_the_rest(
     keys = ServiceKeys(scope)
     with redis.Redis.from_url(redis_server.url) as client:
         while not client.zcard(keys.voices("default")):
-            assert importing.poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):  # it is at work, and gets the processor to itself
+                importing.wait(timeout=0.02)
         importing.send_signal(signal.SIGINT)
         out, error = importing.communicate(timeout=30)
         assert importing.returncode == 130
