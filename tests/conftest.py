@@ -14,7 +14,10 @@ from tests.redis_server import REDIS_IS_HERE, RedisServer
 from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer, speaks_tls
 
 _SCOPES = count(1)
-_LONGEST: Final = tuple(Path(__file__).parent / folder for folder in ("cluster", "chart", "server/app"))
+_LONGEST: Final = tuple(
+    Path(__file__).parent / place
+    for place in ("docs/test_commands.py", "cluster", "chart", "server/app", "server/engine/embedded/test_quality.py")
+)
 """Where single files take up to a minute."""
 
 
