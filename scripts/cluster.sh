@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Brings up a Kubernetes cluster for end-to-end tests and the demo, or lends yours; .cluster/kubeconfig leads to it.
-# Usage: scripts/cluster.sh up | images | down [--keep | --wipe] | status
+# Usage: scripts/cluster.sh up | images | down [--keep | --wipe] | status | check
 #   up       starts a single-node cluster on this machine, which must be Debian or Ubuntu and you root; repeated, it starts
 #            what does not run
 #   images   brings what scripts/images.sh built last to the cluster
 #   down     takes everything back; --keep resumes next time, --wipe removes .cluster too
 #   status   says what runs
+#   check    fails, with the reason, where this machine cannot run a node; starts nothing
 # With KUBE_CONTEXT=NAME it is the cluster of that context in your kubeconfig: images go there by `kind load`, `minikube image
 # load`, or a push to IMAGE_REPOSITORY; `down` forgets the context and leaves the cluster alone.
 set -euo pipefail
@@ -13,6 +14,7 @@ shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 . e2e/cluster/settings.sh
 . e2e/cluster/programs.sh
+. e2e/cluster/machine.sh
 
 bin() { "$ROOT/scripts/cluster_tools.sh" kubectl helm >&2 && echo "$("$ROOT/scripts/cluster_tools.sh" --path)/bin"; }
 
@@ -58,9 +60,10 @@ case $command${KUBE_CONTEXT:+-lent} in
   up | images) e2e/cluster/up.sh ;;
   down) e2e/cluster/down.sh "$@" ;;
   status) status ;;
+  check) check_machine ;;
   up-lent) lend_context && send_images ;;
   images-lent) send_images ;;
   down-lent) rm -f "$KUBECONFIG_FILE" && say "your cluster was left as it is" ;;
-  status-lent) KUBECONFIG=$KUBECONFIG_FILE "$CLUSTER/bin/kubectl" get nodes ;;
-  *) fail "usage: scripts/cluster.sh up | images | down [--keep | --wipe] | status" ;;
+  status-lent | check-lent) KUBECONFIG=$KUBECONFIG_FILE "$CLUSTER/bin/kubectl" get nodes ;;
+  *) fail "usage: scripts/cluster.sh up | images | down [--keep | --wipe] | status | check" ;;
 esac

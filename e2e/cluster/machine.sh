@@ -8,6 +8,14 @@ check_machine() {
   # A Unix socket's path holds 107 characters (unix(7)), and containerd appends to ours.
   ((${#SOCKET} < 90)) || fail "the path $CLUSTER is too long for sockets; set TIMBRE_CLUSTER to a shorter one"
   [[ $CLUSTER != *[[:space:]]* ]] || fail "the path $CLUSTER has a space; set TIMBRE_CLUSTER to one without"
+  local folder
+  # A container's root may lack what root of a machine has.
+  unshare --mount --net true 2>/dev/null || fail "this machine makes no namespaces for a node's pods; or set KUBE_CONTEXT"
+  unshare --mount mount -t tmpfs none /mnt 2>/dev/null || fail "this machine mounts nothing for a node; or set KUBE_CONTEXT"
+  for folder in $(hierarchies); do
+    mkdir -p "$folder/$CGROUP-tried" 2>/dev/null || fail "this machine lets nobody make cgroups ($folder); or set KUBE_CONTEXT"
+    rmdir "$folder/$CGROUP-tried"
+  done
 }
 
 # At a terminal nothing is installed without a yes; elsewhere root installs what is missing.
