@@ -76,7 +76,7 @@ def cepstra(pcm: Pcm) -> Frames:
     level_db = 10 * np.log10(power.sum(axis=1) + 1e-12)
     loud = level_db > np.percentile(level_db, 95) - GATE_DB
     bands = np.log(power[loud] @ _mel_filters() + 1e-10)
-    return np.asarray(dct(bands, norm="ortho", axis=1)[:, 1 : CEPSTRA + 1])
+    return np.asarray(dct(bands, norm="ortho", axis=1))[:, 1 : CEPSTRA + 1]
 
 
 def _mel_filters() -> NDArray[np.float64]:
