@@ -171,10 +171,14 @@ DEVICE_MEMORY: Final = MetricSpec(
     ("kind",),
 )
 DEVICE_UTILIZATION: Final = MetricSpec(
-    "timbre_device_utilization_ratio", MetricKind.GAUGE, "Share of time in which the device ran a kernel, 0 to 1."
+    "timbre_device_utilization_ratio",
+    MetricKind.GAUGE,
+    "Share of time in which the device ran a kernel, 0 to 1; no series where no device says so.",
 )
 DEVICE_TEMPERATURE: Final = MetricSpec(
-    "timbre_device_temperature_celsius", MetricKind.GAUGE, "Temperature of the device."
+    "timbre_device_temperature_celsius",
+    MetricKind.GAUGE,
+    "Temperature of the device; no series where none says so.",
 )
 VOICE_CACHE_RESIZES: Final = MetricSpec(
     "timbre_voice_cache_resizes_total",

@@ -13,7 +13,9 @@ from tests.chart.prometheus import Prometheus
 
 _NO_GPU: Final = "this machine has no GPU"
 _NOTHING_HERE: Final = {
+    "service: GPU use": _NO_GPU,
     "service: GPU memory": _NO_GPU,
+    "service: GPU temperature": _NO_GPU,
     "service: Changes of the device tier's budget": _NO_GPU,
     "operator: Changes that a watch missed": "no watch breaks here",
 }

@@ -43,6 +43,22 @@ class _PulledCounter(Counter):
         return super().collect()
 
 
+class _UntoldGauge(Gauge):
+    """A gauge that has no value before it is given one: where there is no device, 0 would be taken for what it says."""
+
+    _told = False
+
+    def set(self, value: float) -> None:
+        super().set(value)
+        self._told = True
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in super().collect():
+            if not self._told:
+                metric.samples.clear()
+            yield metric
+
+
 class Metrics:
     """All metrics of one server, in a registry of its own (never the process-wide one)."""
 
@@ -83,8 +99,10 @@ class Metrics:
         }
         self._result_bytes = self._gauge(specs.RESULT_CACHE_BYTES)
         self._device_memory = self._gauge(specs.DEVICE_MEMORY)
-        self._device_utilization = self._gauge(specs.DEVICE_UTILIZATION)
-        self._device_temperature = self._gauge(specs.DEVICE_TEMPERATURE)
+        self._device_utilization, self._device_temperature = (
+            _UntoldGauge(spec.name, spec.help, registry=self.registry)
+            for spec in (specs.DEVICE_UTILIZATION, specs.DEVICE_TEMPERATURE)
+        )
         for kind in ("synthesis", "extraction", "transfer"):
             self._engine_demand.labels(kind)  # a rate needs the zero before the first count
 
