@@ -34,6 +34,7 @@ class RedisProblem(StrEnum):
     FULL = "Full"
     READ_ONLY = "ReadOnly"
     DISK_WRITE_FAILED = "DiskWriteFailed"
+    RESTART_DROPS_VOICES = "RestartDropsVoices"
 
 
 @dataclass(frozen=True, kw_only=True)

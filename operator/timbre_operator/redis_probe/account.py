@@ -35,15 +35,18 @@ class Account:
     """Keys that it evicted since its start."""
     disk_refusal: str
     """Why it takes no writes: its disk took none.  Empty while it does."""
+    replay_refusal: str
+    """Why it would drop what our scripts wrote when it starts again.  Empty where it would not, or where that is unknown."""
     loading: bool
     replica: bool
     old: bool
 
     @classmethod
-    def from_info(cls, info: Info, *, disk_refusal: str = "") -> Account:
+    def from_info(cls, info: Info, *, disk_refusal: str = "", replay_refusal: str = "") -> Account:
         """From the parsed answer; what a server does not tell is taken for good.
 
-        ``disk_refusal`` is what it answered to a PING that it refused because of its disk.
+        ``disk_refusal`` is what it answered to a PING that it refused because of its disk, ``replay_refusal`` what it said of
+        the rights of ``default``.
         """
         policy = str(info.get("maxmemory_policy", ""))
         keyspaces = [
@@ -60,6 +63,7 @@ class Account:
             refused=_number(refusals, "count") if isinstance(refusals, Mapping) else 0,
             evicted=_number(info, "evicted_keys"),
             disk_refusal=disk_refusal or _file_failure(info),
+            replay_refusal=replay_refusal,
             loading=bool(_number(info, "loading")),
             replica=str(info.get("role", "master")) != "master",
             old=_numbers(str(info.get("redis_version", ""))) < OLDEST if info.get("redis_version") else False,
@@ -69,6 +73,14 @@ class Account:
     def evicts_voices(self) -> bool:
         """Whether it may evict what has no life time."""
         return self.policy.startswith("allkeys") and self.max_bytes > 0
+
+    def words_about(self, problem: RedisProblem) -> str:
+        """The server's own; empty where it had none."""
+        words = {
+            RedisProblem.DISK_WRITE_FAILED: self.disk_refusal,
+            RedisProblem.RESTART_DROPS_VOICES: self.replay_refusal,
+        }
+        return words.get(problem, "")
 
 
 def is_full(now: Account, before: Account | None, *, was_full: bool) -> bool:
@@ -93,6 +105,7 @@ def problem_of(account: Account, *, full: bool) -> RedisProblem | None:
         (account.replica, RedisProblem.READ_ONLY),
         (bool(account.disk_refusal), RedisProblem.DISK_WRITE_FAILED),
         (account.evicts_voices, RedisProblem.POLICY_EVICTS_VOICES),
+        (bool(account.replay_refusal), RedisProblem.RESTART_DROPS_VOICES),
         (full, RedisProblem.FULL),
     )
     return next((problem for holds, problem in found if holds), None)

@@ -14,6 +14,7 @@ from timbre_operator.ports import RedisTarget
 from timbre_operator.redis_probe.account import Account, is_full, problem_of
 from timbre_operator.redis_probe.connections import Connections, Node
 from timbre_operator.redis_probe.failures import LOOK_ERRORS, LookFailed, failure_of, words_of
+from timbre_operator.redis_probe.replay import MayNotAsk, replay_refusal, replays_with_rights
 from timbre_operator.redis_probe.topology import masters
 
 LOOK_SECONDS: Final = 8.0
@@ -29,10 +30,14 @@ _ANSWERS: Final = (
 
 
 class NetworkRedisProbe:
-    """``ports.RedisProbe``; remembers of each server whether it was full, for Redis does not say it."""
+    """``ports.RedisProbe``; remembers of each server whether it was full, for Redis does not say it.
+
+    And who may not ask about rights: a server notes each refusal in its ACL LOG.
+    """
 
     def __init__(self) -> None:
         self._last: dict[Node, tuple[Account, bool]] = {}
+        self._may_not_ask: set[tuple[Node, str]] = set()
 
     async def look(self, target: RedisTarget) -> RedisFacts:
         try:
@@ -64,9 +69,27 @@ class NetworkRedisProbe:
     async def _facts(self, target: RedisTarget) -> RedisFacts:
         connections = await _connections(target)
         nodes = await masters(target, connections)
-        accounts = await asyncio.gather(*(_account(connections, node) for node in nodes))
+        accounts = await asyncio.gather(*(self._account(connections, node, target.username) for node in nodes))
         problems = [self._problem(node, account) for node, account in zip(nodes, accounts, strict=True)]
         return _summed(target, nodes, accounts, problems)
+
+    async def _account(self, connections: Connections, node: Node, user: str) -> Account:
+        async with connections.server(node) as server:
+            info: dict[str, Any] = await server.info()
+            disk = await _disk_refusal(server)
+            replay = await self._replay_refusal(server, (node, user)) if replays_with_rights(info) else ""
+        return Account.from_info(info, disk_refusal=disk, replay_refusal=replay)
+
+    async def _replay_refusal(self, server: Any, who: tuple[Node, str]) -> str:
+        if who in self._may_not_ask:
+            return ""
+        try:
+            return await replay_refusal(server)
+        except MayNotAsk:
+            if len(self._may_not_ask) >= MAX_REMEMBERED:
+                self._may_not_ask.clear()
+            self._may_not_ask.add(who)
+            return ""
 
     def _problem(self, node: Node, account: Account) -> RedisProblem | None:
         before, was_full = self._last.get(node, (None, False))
@@ -85,12 +108,6 @@ async def _connections(target: RedisTarget) -> Connections:
         raise LookFailed(
             RedisProblem.TLS_FAILED, "a Secret of spec.redis.external.tls holds no certificate, or not its key, in PEM"
         ) from error
-
-
-async def _account(connections: Connections, node: Node) -> Account:
-    async with connections.server(node) as server:
-        info: dict[str, Any] = await server.info()
-        return Account.from_info(info, disk_refusal=await _disk_refusal(server))
 
 
 async def _disk_refusal(server: Any) -> str:
@@ -119,7 +136,8 @@ def _summed(
     guilty = next((place for place, problem in enumerate(problems) if problem is not None), 0)
     account, problem = accounts[guilty], problems[guilty]
     where = f"at {nodes[guilty][0]}:{nodes[guilty][1]}" if problem is not None and target.mode != "standalone" else ""
-    says = f'it says "{account.disk_refusal}"' if problem is RedisProblem.DISK_WRITE_FAILED else ""
+    words = account.words_about(problem) if problem is not None else ""
+    says = f'it says "{words}"' if words else ""
     return RedisFacts(
         address=target.address,
         version=account.version,

@@ -21,6 +21,10 @@ _TOLD: Final[dict[RedisProblem, str]] = {
     RedisProblem.FULL: "Redis at {address} is full: no voice can be enrolled",
     RedisProblem.READ_ONLY: "Redis at {address} is a replica and takes no writes",
     RedisProblem.DISK_WRITE_FAILED: "Redis at {address} cannot write to its disk, and takes no writes until it can",
+    RedisProblem.RESTART_DROPS_VOICES: (
+        "Redis at {address} ({version}) drops voices when it starts again: it replays its append-only file with the rights of the"
+        " user default, which lacks them"
+    ),
 }
 
 _MANAGED: Final[dict[RedisProblem, str]] = {
@@ -37,6 +41,7 @@ _MANAGED: Final[dict[RedisProblem, str]] = {
         "where the disk is full, raise spec.redis.managed.storage.size (now {volume}), and it goes on by itself; do not"
         " restart it: what is not on its disk would be lost"
     ),
+    RedisProblem.RESTART_DROPS_VOICES: "let it read its users again before it restarts: ACL LOAD as an administrator",
 }
 
 _EXTERNAL: Final[dict[RedisProblem, str]] = {
@@ -58,6 +63,10 @@ _EXTERNAL: Final[dict[RedisProblem, str]] = {
     RedisProblem.READ_ONLY: "write the primary's address to spec.redis.external.address, or mode: Sentinel",
     RedisProblem.DISK_WRITE_FAILED: (
         "give its disk room, or mend it, and it goes on by itself; do not restart it: what is not on its disk would be lost"
+    ),
+    RedisProblem.RESTART_DROPS_VOICES: (
+        "before it restarts, write ACL SETUSER default off resetpass allkeys +@all, and the same to its file of users: nobody"
+        " can log in as a user that is off"
     ),
 }
 

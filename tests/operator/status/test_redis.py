@@ -59,6 +59,7 @@ _CURES = {
     ),
     RedisProblem.FULL: ("give it more memory", "raise spec.redis.managed.maxMemory (now 1Gi)"),
     RedisProblem.READ_ONLY: ("write the primary's address", "look at who made it one"),
+    RedisProblem.RESTART_DROPS_VOICES: ("write ACL SETUSER default off resetpass allkeys +@all", "ACL LOAD"),
     RedisProblem.DISK_WRITE_FAILED: ("give its disk room", "raise spec.redis.managed.storage.size (now 4096Mi)"),
 }
 
