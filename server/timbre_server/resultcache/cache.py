@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Final
 
@@ -16,7 +16,7 @@ from timbre_server.resultcache.arrivals import Arrivals
 from timbre_server.resultcache.audience import Audience
 from timbre_server.resultcache.codec import HEAD_BYTES
 from timbre_server.resultcache.flights import Flight, Flights
-from timbre_server.resultcache.hearings import JoinedHearing, KeptHearing, is_made_of_samples
+from timbre_server.resultcache.hearings import JoinedHearing, KeptHearing, Listener, is_made_of_samples
 from timbre_server.resultcache.keys import ResultKeys
 from timbre_server.resultcache.memory import Form, ResultMemory, samples_of
 from timbre_server.resultcache.performance import Performance
@@ -95,9 +95,10 @@ class ResultCache:
             return take
         flight = Flight(name, keeps=erasures == self.erasures)
         self._flights.start(flight, partial(self._perform, make, None), joinable=False)
-        landing = await flight.board()
-        assert isinstance(landing, Performance), "nobody looked for anything else"
-        return self._joining(flight, landing, Outcome.MISS)
+        with self._listening(name) as listener:
+            landing = await flight.board()
+            assert isinstance(landing, Performance), "nobody looked for anything else"
+            return self._joining(flight, landing, Outcome.MISS, listener)
 
     def forget(self, digest: str) -> None:
         self.erasures += 1
@@ -159,13 +160,14 @@ class ResultCache:
         form = self._memory.get(name.key)
         if form is not None or self._shared is None:
             return None if form is None else self._kept(name, form.label, form, wish, outcome=outcome)
-        with self._arrivals.expecting(name) as arrival:
+        with self._listening(name) as listener:
             found = await self._shared.fetch(name)
             if not isinstance(found, KeptTake):
+                listener.leave()
                 return None
-            if arrival.may_be_kept:
+            if listener.may_keep:
                 self._memory.put(name, found)
-        return self._kept(name, found.label, samples_of(found), wish, outcome=outcome)
+            return self._kept(name, found.label, samples_of(found), wish, outcome=outcome, listener=listener)
 
     async def _alike(self, name: ResultName) -> ResultName | None:
         other = self._memory.alike(name.likeness)
@@ -181,10 +183,13 @@ class ResultCache:
         wish: CacheWish,
         *,
         outcome: Outcome = Outcome.HIT,
+        listener: Listener | None = None,
     ) -> KeptHearing | None:
-        """The take for one more listener, unless it is too old for him."""
+        """The take for one more listener, unless it is too old for him; without one he has just come."""
+        listener = listener or self._listener(name)
         age_seconds = max(0.0, self._clock() - label.created_at)
         if wish.max_age_seconds is not None and age_seconds > wish.max_age_seconds:
+            listener.leave()
             return None
         return KeptHearing(
             name,
@@ -192,14 +197,26 @@ class ResultCache:
             form,
             outcome=outcome,
             age_seconds=None if outcome is Outcome.COALESCED else age_seconds,
-            group=self._audience.enter(name.digest),
-            arrivals=self._arrivals,
+            listener=listener,
             keep_file=self._memory.put_encoded,
         )
 
-    def _joining(self, flight: Flight, performance: Performance, outcome: Outcome) -> JoinedHearing:
+    def _listener(self, name: ResultName) -> Listener:
+        return Listener(name, self._audience, self._arrivals)
+
+    @contextmanager
+    def _listening(self, name: ResultName) -> Iterator[Listener]:
+        """A listener, from before anybody is asked for what he wants to hear; who hears nothing leaves by an error."""
+        listener = self._listener(name)
+        try:
+            yield listener
+        except BaseException:
+            listener.leave()
+            raise
+
+    def _joining(self, flight: Flight, performance: Performance, outcome: Outcome, listener: Listener) -> JoinedHearing:
         """The speech that is being made, for one more listener."""
-        return JoinedHearing(flight, performance, outcome, arrivals=self._arrivals, keep_file=self._memory.put_encoded)
+        return JoinedHearing(flight, performance, outcome, listener=listener, keep_file=self._memory.put_encoded)
 
     async def _joined(self, name: ResultName, make: Make, wish: CacheWish) -> Take | None:
         """The speech as all get it who ask for it now; None if it was made too long ago for this listener."""
@@ -209,12 +226,13 @@ class ResultCache:
                 return self._kept(name, form.label, form, wish)
             flight, outcome = Flight(name), Outcome.MISS
             self._flights.start(flight, partial(self._fly, make), joinable=True)
-        landing = await flight.board()
-        if isinstance(landing, Performance):
-            return self._joining(flight, landing, outcome)
-        flight.leave()
-        take, outcome = landing.take, Outcome.COALESCED if landing.awaited else Outcome.HIT
-        return self._kept(name, take.label, samples_of(take), wish, outcome=outcome)
+        with self._listening(name) as listener:
+            landing = await flight.board()
+            if isinstance(landing, Performance):
+                return self._joining(flight, landing, outcome, listener)
+            flight.leave()
+            take, outcome = landing.take, Outcome.COALESCED if landing.awaited else Outcome.HIT
+            return self._kept(name, take.label, samples_of(take), wish, outcome=outcome, listener=listener)
 
     async def _fly(self, make: Make, flight: Flight) -> None:
         with self._arrivals.expecting(flight.name) as arrival:

@@ -12,7 +12,7 @@ from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import Blob, Outcome, ResultName, SpeechTimings
 from timbre_server.resultcache.arrivals import Arrivals
-from timbre_server.resultcache.audience import Group
+from timbre_server.resultcache.audience import Audience
 from timbre_server.resultcache.flights import Flight
 from timbre_server.resultcache.memory import Form
 from timbre_server.resultcache.performance import Performance
@@ -35,6 +35,29 @@ def is_made_of_samples(audio_format: AudioFormat, sample_rate_hz: int) -> bool:
     return audio_format is AudioFormat.WAV or (audio_format is AudioFormat.PCM and sample_rate_hz == PCM_SAMPLE_RATE_HZ)
 
 
+class Listener:
+    """Somebody who asked for a speech, noted from then on until he leaves: it may be erased or replaced meanwhile."""
+
+    __slots__ = ("_arrival", "_arrivals", "_group")
+
+    def __init__(self, name: ResultName, audience: Audience, arrivals: Arrivals) -> None:
+        self._group = audience.enter(name.digest)
+        self._arrivals = arrivals
+        self._arrival = arrivals.expect(name)
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether what he asked for, or a file of it, may be kept: not if it was erased or replaced since, or he has left."""
+        return self._arrival.may_be_kept
+
+    def leave(self) -> None:
+        """Hears no more.  Idempotent."""
+        self._arrivals.over(self._arrival)
+        group, self._group = self._group, None
+        if group is not None:
+            group.leave()
+
+
 class KeptHearing:
     """``Take`` over speech that is whole."""
 
@@ -46,8 +69,7 @@ class KeptHearing:
         *,
         outcome: Outcome,
         age_seconds: float | None,
-        group: Group | None,
-        arrivals: Arrivals,
+        listener: Listener,
         keep_file: KeepFile,
     ) -> None:
         self.id = label.id
@@ -62,9 +84,7 @@ class KeptHearing:
         self._label = label
         self._form = form.format
         self._content = form.content
-        self._group = group
-        self._arrivals = arrivals
-        self._file = arrivals.expect(name)
+        self._listener = listener
         self._keep_file = keep_file
 
     def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:
@@ -77,7 +97,7 @@ class KeptHearing:
         return (memoryview(self._content)[WAV_HEADER_BYTES:],)
 
     def keep_encoded(self, audio_format: AudioFormat, file: bytes, *, audio_seconds: float) -> None:
-        if self._file.may_be_kept:
+        if self._listener.may_keep:
             self._keep_file(self._name, self._label, audio_format, file, audio_seconds=audio_seconds)
 
     async def samples(self) -> AsyncGenerator[Samples, None]:
@@ -88,10 +108,7 @@ class KeptHearing:
             yield from_int16(from_little_endian(bytes(view[begin : begin + piece_bytes])))
 
     async def aclose(self) -> None:
-        self._arrivals.over(self._file)
-        group, self._group = self._group, None
-        if group is not None:
-            group.leave()
+        self._listener.leave()
 
 
 class JoinedHearing:
@@ -103,7 +120,7 @@ class JoinedHearing:
         performance: Performance,
         outcome: Outcome,
         *,
-        arrivals: Arrivals,
+        listener: Listener,
         keep_file: KeepFile,
     ) -> None:
         self.id = performance.label.id if flight.keeps else ""
@@ -117,8 +134,7 @@ class JoinedHearing:
         self._flight: Flight | None = flight
         self._performance = performance
         self._seat = performance.seat()
-        self._arrivals = arrivals
-        self._file = arrivals.expect(flight.name)
+        self._listener = listener
         self._keep_file = keep_file
 
     def encoded(self, audio_format: AudioFormat) -> Sequence[Blob] | None:  # noqa: ARG002 - the port's signature
@@ -130,7 +146,7 @@ class JoinedHearing:
         if (
             flight is not None
             and flight.keeps
-            and self._file.may_be_kept
+            and self._listener.may_keep
             and whole
             and not is_made_of_samples(audio_format, performance.label.sample_rate_hz)
         ):
@@ -142,7 +158,7 @@ class JoinedHearing:
                 yield piece
 
     async def aclose(self) -> None:
-        self._arrivals.over(self._file)
+        self._listener.leave()
         self._seat.leave()
         flight, self._flight = self._flight, None
         if flight is not None:

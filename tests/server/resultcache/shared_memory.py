@@ -32,7 +32,7 @@ class World:
     full: bool = False
     """Nothing is stored; what needs no room works."""
     answers_after_seconds: float = 0.0
-    """What a look finds is on its way so long."""
+    """What a look finds, or what becomes of a lease, is on its way so long."""
 
     async def until(self, claim: Callable[[], bool]) -> None:
         """Returns when that is so; asked after each end of a claim."""
@@ -72,6 +72,7 @@ class SharedMemory:
 
     async def renew(self, name: ResultName, token: str) -> Standing:
         self._world.called("renew")
+        await asyncio.sleep(self._world.answers_after_seconds)
         lease = self._lease(name)
         if lease is None or lease.token != token:
             return Standing.LOST

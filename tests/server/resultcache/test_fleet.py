@@ -141,6 +141,21 @@ async def test_who_comes_back_while_the_others_are_asked_for_joins_again() -> No
 
 
 @in_virtual_time
+async def test_who_comes_while_the_others_are_asked_for_keeps_the_work_going_though_they_want_nothing() -> None:
+    world = World()
+    pod, _ = two_pods(world)
+    leader = asyncio.create_task(pod.ask())
+    await asyncio.sleep(1.5)
+    world.answers_after_seconds = 0.5
+    leader.cancel()
+    await asyncio.sleep(0.25)
+    take = await pod.cache.obtain(pod.cache.name(saying()), pod.engine.make("Hello."), CacheWish(), erasures=0)
+    assert (await heard(take)).outcome == "coalesced"
+    await take.aclose()
+    assert made(pod) == 1
+
+
+@in_virtual_time
 async def test_where_nobody_waits_the_work_ends_and_the_right_to_it_is_free() -> None:
     world = World()
     one, other = two_pods(world)
@@ -330,70 +345,3 @@ class TestTooLong:
         await a_pod(world).ask()
         await world.until(lambda: world.blobs[NAME] is not mark)
         assert (await a_pod(world).ask()).outcome == "hit"
-
-
-class TestErasure:
-    """All speech of a recording, on all pods."""
-
-    @in_virtual_time
-    async def test_what_was_shared_is_gone_and_counted(self) -> None:
-        world = World()
-        one, other = two_pods(world)
-        for text in ("Hello.", "Goodbye."):
-            await one.ask(text)
-        await published(world)
-        await asyncio.sleep(1)
-        assert await other.cache.erase(VOICE.digest) == 2
-        assert world.blobs == {}
-        assert await other.find() is None
-
-    @in_virtual_time
-    async def test_what_is_being_made_meanwhile_is_not_published_by_the_pod_that_has_not_heard(self) -> None:
-        world = World()
-        one, other = two_pods(world)
-        making = asyncio.create_task(one.ask())
-        await asyncio.sleep(1.5)
-        await other.cache.erase(VOICE.digest)
-        await making
-        await asyncio.sleep(1)
-        assert world.blobs == {}
-
-    @in_virtual_time
-    async def test_a_pod_that_has_heard_publishes_nothing_and_frees_its_lease(self) -> None:
-        world = World()
-        one, _ = two_pods(world)
-        take = await one.take()
-        one.cache.forget(VOICE.digest)
-        await heard(take)
-        await take.aclose()
-        await asyncio.sleep(1)
-        assert world.blobs == {}
-        assert world.leases == {}
-
-    @in_virtual_time
-    async def test_what_was_fetched_while_it_was_erased_is_not_kept(self) -> None:
-        world = World()
-        one, other = two_pods(world)
-        await one.ask()
-        await published(world)
-        asking = asyncio.create_task(other.ask())
-        await asyncio.sleep(0)
-        other.cache.forget(VOICE.digest)
-        await asking
-        assert other.memory.entries == 0
-
-    @in_virtual_time
-    async def test_a_new_take_that_is_being_published_is_erased_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        world = World()
-        one, _ = two_pods(world)
-        publish = SharedMemory.publish
-
-        async def slowly(self: SharedMemory, name: ResultName, blob: bytes, token: str | None) -> bool:
-            await asyncio.sleep(10)
-            return await publish(self, name, blob, token)
-
-        monkeypatch.setattr(SharedMemory, "publish", slowly)
-        await one.ask(wish=CacheWish(reuse=False))
-        await asyncio.sleep(1)
-        assert await one.cache.erase(VOICE.digest) == 1
-        assert world.blobs == {}

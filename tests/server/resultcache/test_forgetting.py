@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 from tests.server.resultcache.sayings import VOICE, saying
-from tests.server.resultcache.stage import (
-    a_pod,
-    heard,
-    speech_of,
-)
+from tests.server.resultcache.shared_memory import World
+from tests.server.resultcache.stage import a_pod, heard, speech_of
 from tests.virtual_time import in_virtual_time
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import CacheWish, VoiceIdentity
@@ -122,3 +119,56 @@ async def test_speech_of_another_recording_than_was_asked_for_is_not_kept() -> N
     take = await pod.ask()
     assert (take.outcome, take.id) == ("miss", "")
     assert pod.memory.entries == 0
+
+
+@in_virtual_time
+async def test_what_is_erased_before_anybody_was_asked_for_it_is_not_kept() -> None:
+    world = World()
+    await a_pod(world).ask()
+    await world.until(lambda: bool(world.blobs))
+    pod = a_pod(world)
+    asking = asyncio.create_task(
+        pod.cache.obtain(pod.cache.name(saying()), pod.engine.make("Hello."), CacheWish(), erasures=0)
+    )
+    await asyncio.sleep(0)
+    pod.cache.forget(VOICE.digest)
+    assert world.calls.count("claim") == 1, "of the other pod"
+    take = await asking
+    await take.aclose()
+    assert pod.memory.entries == 0
+
+
+@in_virtual_time
+async def test_who_was_fetching_when_it_was_erased_keeps_no_file_of_it_and_is_waited_for() -> None:
+    world = World()
+    await a_pod(world).ask()
+    await world.until(lambda: bool(world.blobs))
+    pod = a_pod(world)
+    world.answers_after_seconds = 1.0
+    asking = asyncio.create_task(pod.find())
+    await asyncio.sleep(0.5)
+    pod.cache.forget(VOICE.digest)
+    unused = asyncio.create_task(pod.cache.unused(VOICE.digest))
+    take = await asking
+    assert take is not None
+    take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
+    assert pod.memory.entries == 0
+    assert not unused.done()
+    await take.aclose()
+    await unused
+
+
+@in_virtual_time
+async def test_who_found_nothing_is_not_waited_for() -> None:
+    world = World()
+    pod, other = a_pod(world), a_pod(world)
+    assert await pod.find() is None
+    await pod.ask()
+    assert await pod.find(wish=CacheWish(max_age_seconds=0)) is None
+    fetching = asyncio.create_task(other.find())
+    await asyncio.sleep(0)
+    fetching.cancel()
+    await asyncio.wait({fetching})
+    for one in (pod, other):
+        assert one.cache._audience._present == {}
+        assert one.cache._arrivals._expected == set()

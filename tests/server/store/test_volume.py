@@ -295,6 +295,17 @@ async def test_an_erasure_between_storing_and_the_end_of_the_lease_wins(tmp_path
     assert files(tmp_path) == []
 
 
+async def test_who_has_lost_the_lease_stores_nothing_not_even_for_a_moment(tmp_path: Path) -> None:
+    world = World()
+    volume, leases = a_volume(tmp_path), SharedMemory(world)
+    shared = StoredResults(volume, leases)
+    token = getattr(await shared.claim(NAME), "token", "")
+    world.leases.clear()
+    await volume.put(NAME, b"of the pod that took over")
+    assert not await shared.publish(NAME, b"speech", token)
+    assert await found(shared) == b"of the pod that took over"
+
+
 async def test_what_was_published_between_a_look_and_a_claim_is_held(tmp_path: Path) -> None:
     world = World()
     volume = a_volume(tmp_path)
