@@ -32,7 +32,7 @@ class World:
     full: bool = False
     """Nothing is stored; what needs no room works."""
     answers_after_seconds: float = 0.0
-    """What a look finds, or what becomes of a lease, is on its way so long."""
+    """What a look finds, what becomes of a lease, and what is published is on its way so long."""
 
     async def until(self, claim: Callable[[], bool]) -> None:
         """Returns when that is so; asked after each end of a claim."""
@@ -83,6 +83,8 @@ class SharedMemory:
         self._world.called("publish")
         if self._world.full:
             raise StoreUnavailable("full")
+        if self._world.answers_after_seconds:
+            await asyncio.sleep(self._world.answers_after_seconds)
         if token is not None and not self._end(name, token):
             return False
         self._world.blobs[_place(name)] = blob

@@ -1,10 +1,12 @@
 """One pod: what several want at the same time is made once, and each of them may leave."""
 
 import asyncio
+from contextvars import ContextVar
 
 import numpy as np
 import pytest
 
+from tests.server.resultcache.sayings import saying
 from tests.server.resultcache.stage import (
     PIECE_SAMPLES,
     SECONDS_PER_PIECE,
@@ -16,6 +18,7 @@ from tests.server.resultcache.stage import (
 from tests.virtual_time import in_virtual_time
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.errors import EngineError, EngineStopped
+from timbre_server.ports import CacheWish, Making
 
 
 @in_virtual_time
@@ -153,3 +156,22 @@ class TestTooLong:
         assert [take.outcome for take in takes] == ["miss", "coalesced"]
         assert late.outcome == "miss"
         assert all(np.array_equal(take.samples, speech_of("Hello.")) for take in [*takes, late])
+
+
+ASKER: ContextVar[str] = ContextVar("asker", default="nobody")
+
+
+@in_virtual_time
+async def test_what_is_made_for_all_runs_in_nobodys_name() -> None:
+    pod = a_pod()
+    seen: list[str] = []
+
+    async def make() -> Making:
+        seen.append(ASKER.get())
+        return await pod.engine.make("Hello.")()
+
+    ASKER.set("the first one")
+    for wish in (CacheWish(), CacheWish(reuse=False)):
+        take = await pod.cache.obtain(pod.cache.name(saying()), make, wish, erasures=0)
+        await take.aclose()
+    assert seen == ["nobody", "nobody"]

@@ -307,6 +307,16 @@ async def test_what_was_said_is_found_at_the_other_pods_and_what_is_being_said_i
     assert made(one, other) == 1
 
 
+@in_virtual_time
+async def test_a_pod_that_ends_shares_first_what_it_has_said() -> None:
+    world = World()
+    pod, _ = two_pods(world)
+    await pod.ask()
+    world.answers_after_seconds = 1.0
+    await pod.cache.close()
+    assert NAME in world.blobs
+
+
 class TestTooLong:
     """Speech that no pod may keep."""
 

@@ -172,3 +172,14 @@ async def test_who_found_nothing_is_not_waited_for() -> None:
     for one in (pod, other):
         assert one.cache._audience._present == {}
         assert one.cache._arrivals._expected == set()
+
+
+@in_virtual_time
+async def test_who_has_left_keeps_no_file_any_more() -> None:
+    pod = a_pod()
+    for _ in range(2):
+        take = await pod.take()
+        await heard(take)
+        await take.aclose()
+        take.keep_encoded(AudioFormat.MP3, b"file", audio_seconds=1.5)
+        assert pod.at_hand("Hello.", AudioFormat.MP3) is None

@@ -19,6 +19,7 @@ from timbre_server.engine.stub import StubEngine
 from timbre_server.errors import NotKept, TextTooLong, UnspeakableText, VoiceNotFound
 from timbre_server.ports import CacheWish
 from timbre_server.resultcache.link_sealing import LinkKeys
+from timbre_server.resultcache.privacy import PrivateTexts
 from timbre_server.service.casting import OneOffReference
 from timbre_server.service.links import SpeechLinks
 from timbre_server.service.speech import SpeechRequest
@@ -175,6 +176,20 @@ async def test_what_leaves_no_trace_is_neither_kept_nor_looked_for(parts: Parts,
     assert parts.results.report()["entries"] == 0
     with pytest.raises(NotKept):
         await heard(parts, request, CacheWish(keep=wish.keep, only_kept=True))
+
+
+async def test_a_private_text_is_made_each_time_and_never_looked_for(parts: Parts) -> None:
+    assert parts.results is not None
+    await heard(parts, a_request("Call 030 1234567."))
+    parts.results._is_private = PrivateTexts()
+    for _ in range(2):
+        asked = await parts.cached.asked(a_request("Call 030 1234567."), CacheWish())
+        assert await asked.found() is None
+        assert asked.recall is None
+        take = await asked.take()
+        assert (take.outcome, take.id, take.kept_as) == ("bypass", "", None)
+        await take.aclose()
+    assert len(parts.results._memory._entries) == 1
 
 
 async def test_what_was_said_for_somebody_who_does_not_wait_is_heard_by_a_link(parts: Parts) -> None:
