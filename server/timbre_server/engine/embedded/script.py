@@ -52,8 +52,10 @@ def _folded(sign: str) -> str:
         return ""  # accents that belong to no letter, invisible marks, halves of characters
     if sign in _READ_AS_THEY_ARE or sign == "\u00b5" or category[0] not in "LN":
         return sign
-    if category == "Nd":
-        return str(unicodedata.digit(sign))
+    if sign.isdigit():
+        return str(
+            unicodedata.digit(sign)
+        )  # raised ones too: hibari takes them for digits and fails to count with them
     if category[0] == "N":
         return unicodedata.normalize("NFKC", sign) if category == "Nl" else sign
     return _folded_letter(sign)

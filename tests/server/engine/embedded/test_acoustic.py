@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -44,6 +45,12 @@ def test_whatever_can_be_split_can_be_pronounced(model: AcousticModel, said: str
     except UnspeakableText:
         return
     assert all(len(part) <= MAX_PHONEMES for item in items for part in model.phonemes(item))
+
+
+@pytest.mark.parametrize("said", ["\u00b9A footnote", "x\u00b2 and \u00b32b", "\u2460a"])
+def test_raised_and_encircled_digits_are_said(model: AcousticModel, said: str) -> None:
+    (item,) = split(said)
+    assert model.phonemes(item) == model.phonemes(unicodedata.normalize("NFKC", said))
 
 
 @pytest.mark.parametrize("said", ["word " * 5000, "a" * 10_000, "7" * 10_000, "1," * 2000, "http://a.b/" * 300])
