@@ -175,7 +175,7 @@ class ControlPlane:
             name: value for name, value in os.environ.items() if not name.startswith(("TIMBRE_", "KUBE", "HELM_"))
         }
         home = {"HOME": str(self.folder), "KUBECACHEDIR": str(self.folder / "kube-cache")}
-        return {**inherited, **home, "KUBECONFIG": str(user or self.admin)}
+        return {**inherited, **home, **_FRUGAL, "KUBECONFIG": str(user or self.admin)}
 
     def close(self) -> None:
         """Ends everything; the logs stay where they are."""
