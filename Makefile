@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-# Tests wait half of their time, for processes that start and leases that end.
-WORKERS ?= $(shell echo $$(($$(nproc) * 3 / 2)))
+# Tests wait half of their time, for processes that start and leases that end; a worker and its control plane take 1.5 GB.
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 # Tests start hundreds of Pythons: each would compile Timbre anew where the environment forbids to keep what was compiled.
 unexport PYTHONDONTWRITEBYTECODE
 SOURCES := server operator tests benchmarks examples scripts e2e
