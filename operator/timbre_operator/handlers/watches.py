@@ -37,6 +37,9 @@ _CALM_SECONDS: Final = 300.0
 _REQUEST_SECONDS: Final = 30.0
 """Lists of thousands of objects; watches have no end."""
 
+_CANCEL_SECONDS: Final = 1.0
+"""Until a cancellation is taken for lost: kopf ends within milliseconds."""
+
 logger = logging.getLogger("timbre.watches")
 
 
@@ -122,7 +125,18 @@ class _Thread:
         self._stopping.set()
         if self._own is not None and self._work is not None:
             self._own.call_soon_threadsafe(self._work.cancel)
-        await self._ended.wait()
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CANCEL_SECONDS):
+                    await self._ended.wait()
+                return
+            self._cancel_what_is_left()
+
+    def _cancel_what_is_left(self) -> None:
+        """A cancellation may be lost on its way through kopf, and whoever waits for that task would wait without end."""
+        if self._own is not None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed just now
+                self._own.call_soon_threadsafe(lambda: [task.cancel() for task in asyncio.all_tasks()])
 
     def _run(self) -> None:
         try:

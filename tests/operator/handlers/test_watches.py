@@ -152,3 +152,28 @@ def test_every_kind_but_voice_services_is_selected_by_our_labels() -> None:
     assert dict(BY_NAME["Pod"].selector) == {"app.kubernetes.io/name": "timbre"}
     assert isinstance(BY_NAME["Pod"], Watched)
     assert BY_NAME["Pod"].kind is POD
+
+
+async def test_a_cancellation_that_is_swallowed_on_its_way_holds_no_end_up(scene: Scene) -> None:
+    """Watches are exchanged within the resync: whoever waited for old ones without end would list nothing any more."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    begun, swallowed = asyncio.Event(), asyncio.Event()
+    main = asyncio.get_running_loop()
+
+    async def deaf_once() -> tuple[str, aiohttp.ClientSession]:
+        loops.append(asyncio.get_running_loop())
+        main.call_soon_threadsafe(begun.set)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            main.call_soon_threadsafe(swallowed.set)
+            await asyncio.Event().wait()
+        raise AssertionError("nobody logs in")
+
+    watches = Watches(lambda *_: None, deaf_once, namespaces=())
+    await watches.follow(SOME)
+    await begun.wait()
+    async with asyncio.timeout(30):
+        await watches.stop()
+    assert swallowed.is_set()
+    assert loops[0].is_closed()
