@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,17 @@ _LONGEST: Final = tuple(
     for place in ("docs/test_commands.py", "cluster", "chart", "server/app", "server/engine/embedded/test_quality.py")
 )
 """Where single files take up to a minute."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Ten thousand tests are no garbage: none is looked for while they are found, nor among them afterwards."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
