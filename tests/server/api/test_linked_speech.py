@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx2
 import pytest
+import xxhash
 
 from tests.server.api.served import LINK_SECONDS, Served, running
 from tests.server.api.test_results import said
@@ -76,6 +77,11 @@ def test_a_part_can_be_had(http: httpx2.Client) -> None:
     beyond = http.get(link, headers={"Range": f"bytes={len(whole.content)}-"})
     assert (beyond.status_code, beyond.content) == (416, b"")
     assert beyond.headers["content-range"] == f"bytes */{len(whole.content)}"
+
+
+def test_its_tag_is_of_the_very_bytes(http: httpx2.Client) -> None:
+    found = http.get(link_of(said(http)))
+    assert found.headers["etag"].endswith(f'-mp3-{xxhash.xxh3_64_hexdigest(found.content)}"')
 
 
 def test_who_has_a_copy_gets_no_second_one(http: httpx2.Client) -> None:

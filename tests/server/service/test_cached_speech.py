@@ -15,6 +15,7 @@ from tests.server.service.test_cancellation import check_nothing_is_left, left_a
 from timbre_server.audio.quantisation import from_int16, to_int16
 from timbre_server.domain.pcm import Samples
 from timbre_server.domain.speech import AudioFormat, SpeechParameters
+from timbre_server.domain.voice import VoiceRecord
 from timbre_server.engine.stub import StubEngine
 from timbre_server.errors import NotKept, TextTooLong, UnspeakableText, VoiceNotFound
 from timbre_server.ports import CacheWish
@@ -152,6 +153,21 @@ async def test_nothing_that_a_voice_says_of_itself_outlives_it_in_what_is_known_
     assert recall.voice == voice.id
     assert voice.transcript == upload.transcript
     assert upload.transcript not in repr(recall)
+
+
+async def test_what_was_erased_while_a_voice_was_looked_up_is_known_before_anything_is_kept(parts: Parts) -> None:
+    request, look_up = a_request(voice=await enrolled(parts)), parts.store.voice
+
+    async def erased_meanwhile(tenant: str, voice_id: str) -> VoiceRecord:
+        assert parts.results is not None
+        record = await look_up(tenant, voice_id)
+        parts.results.forget(record.digest)
+        return record
+
+    parts.store.voice = erased_meanwhile  # type: ignore[method-assign]
+    take = await (await parts.cached.asked(request, CacheWish())).take()
+    assert (take.outcome, take.id) == ("miss", "")
+    await take.aclose()
 
 
 async def test_a_deletion_is_confirmed_once_nobody_listens_to_what_was_kept(parts: Parts) -> None:
