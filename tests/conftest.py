@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 from tests.redis_server import REDIS_IS_HERE, RedisServer
 from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer, speaks_tls
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")  # Hypothesis fails what takes 0.2 s once, and a busy machine takes that for anything
 
 _SCOPES = count(1)
 _LONGEST: Final = tuple(
