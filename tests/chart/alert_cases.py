@@ -175,6 +175,12 @@ CASES: Final = (
         fires=(),
     ),
     Case(
+        "TimbreRedisNotWriting",  # it runs all the while
+        {_service("redis_aof_last_write_status"): "0+0x30 1+0x60", _service("redis_up"): "1+0x90"},
+        silent=(4, 33),
+        fires=(6, 29),
+    ),
+    Case(
         "TimbreServiceDown",
         {_service("timbre_pending_requests"): "_x30 0+0x60"},
         silent=(4, 33),

@@ -34,6 +34,7 @@ LONG_QUEUE_RATIO: Final = 0.5
 REDIS_UP: Final = "redis_up"
 REDIS_USED_BYTES: Final = "redis_memory_used_bytes"
 REDIS_MAX_BYTES: Final = "redis_memory_max_bytes"
+REDIS_WRITES: Final = "redis_aof_last_write_status"
 """Names of redis_exporter 1.88 (docs/metrics.md has ours)."""
 
 
@@ -191,6 +192,16 @@ def _about_redis(service: VoiceService) -> Iterator[Manifest]:
             summary=f"The Redis of {_named(service)} is nearly full",
             description="{{ $value | humanizePercentage }} of maxmemory is in use. Features are evicted next and must be"
             " extracted again; when only recordings are left, enrolments fail. Raise spec.redis.managed.maxMemory.",
+        )
+        yield _alert(
+            service,
+            "TimbreRedisNotWriting",
+            f"{_selected(service, REDIS_WRITES)} == 0",
+            lasting="5m",
+            severity="critical",
+            summary=f"The Redis of {_named(service)} cannot write to its disk",
+            description="It takes no writes until it can: enrolments and deletions are refused with 503. Where the disk is"
+            " full, raise spec.redis.managed.storage.size. Don't restart it: what is not on its disk would be lost.",
         )
 
 

@@ -1,0 +1,44 @@
+"""What the real exporter says of a Redis in trouble is what our alerts wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.chart.redis_exporter import exporting
+from tests.operator.redis_probe.full_disk import fill_disk, make_room
+from tests.redis_server import RedisServer
+from timbre_operator.desired.alerts import REDIS_UP, REDIS_WRITES
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """With an append-only file, as a managed one."""
+    running = RedisServer("--appendonly", "yes", "--appendfsync", "everysec")
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def _told(exporter: str) -> dict[str, float]:
+    with urlopen(f"http://{exporter}/metrics") as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+    samples = [sample for family in families for sample in family.samples]
+    return {sample.name: sample.value for sample in samples if sample.name in {REDIS_UP, REDIS_WRITES}}
+
+
+def test_a_redis_whose_disk_is_full_is_up_and_not_writing_until_there_is_room(
+    server: RedisServer, tmp_path: Path
+) -> None:
+    with exporting(server, tmp_path / "exporter.log") as exporter, redis.Redis(port=server.port) as client:
+        assert _told(exporter) == {REDIS_UP: 1, REDIS_WRITES: 1}
+        fill_disk(server.folder, client)
+        assert _told(exporter) == {REDIS_UP: 1, REDIS_WRITES: 0}
+        make_room(client)
+        assert _told(exporter) == {REDIS_UP: 1, REDIS_WRITES: 1}
