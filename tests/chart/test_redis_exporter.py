@@ -11,7 +11,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chart.redis_exporter import exporting
-from tests.operator.redis_probe.full_disk import fill_disk, make_room
+from tests.full_disk import fill_disk, make_room
 from tests.redis_server import RedisServer
 from timbre_operator.desired.alerts import REDIS_UP, REDIS_WRITES
 

@@ -21,7 +21,7 @@ from timbre_server.store.breaker import Breaker
 from timbre_server.store.budget import Budget, current_budget, request_budget
 from timbre_server.store.clients import Client, Clients
 from timbre_server.store.patience import Patience
-from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, is_no_answer, refusal
+from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, cannot_write, is_no_answer, refusal
 from timbre_server.telemetry.log import get_logger
 
 __all__ = ["Client", "RedisLink"]
@@ -74,7 +74,7 @@ class RedisLink:
             async with asyncio.timeout(self._settings.write_timeout_seconds):
                 if isinstance(self._client, RedisCluster):
                     await self._client.initialize()
-                await self._client.ping()
+                await self._ping()
                 if self._settings.wait_aof:
                     await self._check_disk()
         except LIBRARY_ERRORS as error:
@@ -192,10 +192,15 @@ class RedisLink:
             self._breaker.probed()
 
     async def _ping(self) -> None:
-        if isinstance(self._client, RedisCluster):
-            await self._client.ping(target_nodes=RedisCluster.PRIMARIES)
-        else:
-            await self._client.ping()
+        """Raises one of ``LIBRARY_ERRORS`` where Redis does not answer; one that only cannot write does."""
+        try:
+            if isinstance(self._client, RedisCluster):
+                await self._client.ping(target_nodes=RedisCluster.PRIMARIES)
+            else:
+                await self._client.ping()
+        except redis.exceptions.ResponseError as error:
+            if not cannot_write(error):
+                raise
 
     async def _find_way(self) -> None:
         """Reads anew which node of a cluster has which keys: the library does so only after errors that it sees."""

@@ -57,6 +57,11 @@ def is_no_answer(error: Exception) -> bool:
     return isinstance(error, _NO_ANSWER) and not isinstance(error, redis.exceptions.MaxConnectionsError)
 
 
+def cannot_write(error: Exception) -> bool:
+    """Whether the server answers and may be read, and only its disk fails: it refuses PING together with writes then."""
+    return _code(error) == "MISCONF"
+
+
 def refusal(error: Exception) -> Unavailable:
     """Our error for one of ``LIBRARY_ERRORS``."""
     if isinstance(error, redis.exceptions.OutOfMemoryError):
@@ -66,5 +71,11 @@ def refusal(error: Exception) -> Unavailable:
             return StoreUnavailable(sentence)
     if isinstance(error, _NO_ANSWER):
         return StoreUnavailable(NO_ANSWER)
-    code = str(error).partition(" ")[0]
-    return StoreUnavailable(_CODES.get(code, "the voice store answered with an error; its log or ours says which"))
+    return StoreUnavailable(
+        _CODES.get(_code(error), "the voice store answered with an error; its log or ours says which")
+    )
+
+
+def _code(error: Exception) -> str:
+    """The word that begins what Redis said."""
+    return str(error).partition(" ")[0]

@@ -13,10 +13,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import redis.exceptions
+
 from timbre_contract.keys import ServiceKeys
 from timbre_server.ending import finish
 from timbre_server.store.link import Client, RedisLink
-from timbre_server.store.refusals import LIBRARY_ERRORS
+from timbre_server.store.refusals import LIBRARY_ERRORS, cannot_write
 
 _SILENCE_SECONDS: Final = 5.0
 """After so long without a message the connection is tried with a PING."""
@@ -82,7 +84,12 @@ class Whisper:
         message = await subscription.get_message(timeout=_SILENCE_SECONDS)
         if message is None:
             await subscription.ping()
-            message = await subscription.get_message(timeout=_READ_TIMEOUT_SECONDS)
+            try:
+                message = await subscription.get_message(timeout=_READ_TIMEOUT_SECONDS)
+            except redis.exceptions.ResponseError as error:
+                if not cannot_write(error):
+                    raise
+                message = {"type": "pong"}  # the way is there, and that was the question
         heard: Mapping[str, Any] | None = message
         return heard
 

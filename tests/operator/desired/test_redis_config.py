@@ -15,9 +15,9 @@ import redis.exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.full_disk import fill_disk
 from tests.operator.desired.children import PASSWORDS, children_of, container_of, server_pod
 from tests.operator.manifests import a_service
-from tests.operator.redis_probe.full_disk import fill_disk
 from tests.redis_server import BINARY, REDIS_IS_HERE, free_port
 from tests.server.store.registries import UNHURRIED, a_consent, a_voice
 from timbre_contract.keys import ServiceKeys

@@ -10,7 +10,7 @@ import redis
 import redis.exceptions
 
 from tests.fault_proxy import BLACK_HOLE, RESET, FaultProxy, cut_after
-from tests.operator.redis_probe.full_disk import fill_disk, make_room
+from tests.full_disk import fill_disk, make_room
 from tests.operator.redis_probe.targets import at, plain, sentinel
 from tests.redis_server import RedisServer, free_port
 from tests.redis_topologies import RedisSentinelServers
