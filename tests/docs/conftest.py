@@ -7,16 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from examples.local_server import LocalServer
-from tests.chart.alert_rules import CHART
-from tests.chart.helm import Helm
 from tests.cluster.api import Api
-from tests.cluster.control_plane import ControlPlane, Tools
+from tests.cluster.control_plane import ROOT, ControlPlane, Tools
 from tests.cluster.fake_node import FakeNode
 from tests.cluster.fake_volumes import build_storage_classes
 from tests.docs.terminal import Door, Terminal
@@ -28,19 +27,27 @@ SYSTEM: Final = "timbre-system"
 
 @pytest.fixture
 def new_cluster(tmp_path: Path) -> Iterator[ControlPlane]:
-    """A release was there and is gone, so that its CRD is known before the controllers start: they look for new kinds
-    every 30 seconds only, and would collect no garbage until then."""
+    """The CRD of a release that was there is known before the controllers start: they look for new kinds every 30 seconds
+    only, and would collect no garbage until then."""
     cluster = ControlPlane(Tools(), tmp_path / "control-plane")
     try:
-        classes = json.dumps({"kind": "List", "apiVersion": "v1", "items": build_storage_classes()})
-        cluster.kubectl("create", "--filename=-", stdin=classes)
-        helm = Helm(tmp_path, cluster.environment())
-        helm("install", "timbre", CHART, "--namespace", SYSTEM, "--create-namespace")
-        helm("uninstall", "timbre", "--namespace", SYSTEM)
+        items = [*build_storage_classes(), _kept_crd()]
+        listed = json.dumps({"kind": "List", "apiVersion": "v1", "items": items})
+        cluster.kubectl("create", "--filename=-", stdin=listed)
         cluster.start_controllers()
         yield cluster
     finally:
         cluster.close()
+
+
+def _kept_crd() -> dict[str, Any]:
+    """With what Helm knows its own by, or the pages' release would be refused."""
+    crd: dict[str, Any] = yaml.safe_load((ROOT / "crds" / "voiceservices.yaml").read_text("utf-8"))
+    crd["metadata"] |= {
+        "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "annotations": {"meta.helm.sh/release-name": "timbre", "meta.helm.sh/release-namespace": SYSTEM},
+    }
+    return crd
 
 
 @dataclass(frozen=True)
