@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-# Tests wait half of their time, for processes that start and leases that end; a worker and its control plane take 1.5 GB.
+# Two more than processors, because tests wait for processes that start and leases that end.
 WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 # Tests start hundreds of Pythons: each would compile Timbre anew where the environment forbids to keep what was compiled.
 unexport PYTHONDONTWRITEBYTECODE

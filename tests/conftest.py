@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -100,11 +101,16 @@ def redis_tls() -> Iterator[TlsRedisServer]:
 def own_redis() -> Iterator[RedisServer]:
     """A server that one test may stop, kill or fill."""
     _need_redis()
-    server = RedisServer()
-    try:
+    with closing(RedisServer()) as server:
         yield server
-    finally:
-        server.close()
+
+
+@pytest.fixture
+def writing_redis() -> Iterator[RedisServer]:
+    """The same with an append-only file, as a managed one."""
+    _need_redis()
+    with closing(RedisServer("--appendonly", "yes", "--appendfsync", "everysec")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
-import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -14,16 +12,6 @@ from tests.chart.redis_exporter import exporting
 from tests.full_disk import fill_disk, make_room
 from tests.redis_server import RedisServer
 from timbre_operator.desired.alerts import REDIS_UP, REDIS_WRITES
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    """With an append-only file, as a managed one."""
-    running = RedisServer("--appendonly", "yes", "--appendfsync", "everysec")
-    try:
-        yield running
-    finally:
-        running.close()
 
 
 def _told(exporter: str) -> dict[str, float]:
@@ -34,11 +22,14 @@ def _told(exporter: str) -> dict[str, float]:
 
 
 def test_a_redis_whose_disk_is_full_is_up_and_not_writing_until_there_is_room(
-    server: RedisServer, tmp_path: Path
+    writing_redis: RedisServer, tmp_path: Path
 ) -> None:
-    with exporting(server, tmp_path / "exporter.log") as exporter, redis.Redis(port=server.port) as client:
+    with (
+        exporting(writing_redis, tmp_path / "exporter.log") as exporter,
+        redis.Redis(port=writing_redis.port) as client,
+    ):
         assert _told(exporter) == {REDIS_UP: 1, REDIS_WRITES: 1}
-        fill_disk(server.folder, client)
+        fill_disk(writing_redis.folder, client)
         assert _told(exporter) == {REDIS_UP: 1, REDIS_WRITES: 0}
         make_room(client)
         assert _told(exporter) == {REDIS_UP: 1, REDIS_WRITES: 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 import redis
@@ -164,14 +165,10 @@ async def test_a_server_full_of_caches_is_as_it_should_be(own_redis: RedisServer
 
 
 @pytest.fixture
-def writing() -> Iterator[tuple[RedisServer, redis.Redis]]:
+def writing(writing_redis: RedisServer) -> Iterator[tuple[RedisServer, redis.Redis]]:
     """A server with an append-only file, and somebody who may do everything there."""
-    server = RedisServer("--appendonly", "yes", "--appendfsync", "everysec")
-    try:
-        with redis.Redis(port=server.port) as client:
-            yield server, client
-    finally:
-        server.close()
+    with redis.Redis(port=writing_redis.port) as client:
+        yield writing_redis, client
 
 
 async def test_a_full_disk_is_told_in_the_servers_words_until_there_is_room(
@@ -197,21 +194,20 @@ async def test_a_full_disk_is_found_by_a_user_that_may_not_ping(writing: tuple[R
 
 
 async def test_a_snapshot_that_failed_is_told_where_it_stops_writes() -> None:
-    server = RedisServer("--save", "3600 1", "--dbfilename", "voices.rdb")
-    try:
+    with (
+        closing(RedisServer("--save", "3600 1", "--dbfilename", "voices.rdb")) as server,
+        redis.Redis(port=server.port) as client,
+    ):
         (server.folder / "voices.rdb" / "in the way").mkdir(parents=True)
-        with redis.Redis(port=server.port) as client:
-            client.bgsave()
-            while client.info("persistence")["rdb_bgsave_in_progress"]:
-                pass
-            facts = await _look(plain(server))
-            assert facts.problem is RedisProblem.DISK_WRITE_FAILED
-            assert "unable to persist to disk" in facts.detail
-            client.config_set("stop-writes-on-bgsave-error", "no")
-            assert client.info("persistence")["rdb_last_bgsave_status"] == "err"
-            assert (await _look(plain(server))).problem is None
-    finally:
-        server.close()
+        client.bgsave()
+        while client.info("persistence")["rdb_bgsave_in_progress"]:
+            pass
+        facts = await _look(plain(server))
+        assert facts.problem is RedisProblem.DISK_WRITE_FAILED
+        assert "unable to persist to disk" in facts.detail
+        client.config_set("stop-writes-on-bgsave-error", "no")
+        assert client.info("persistence")["rdb_last_bgsave_status"] == "err"
+        assert (await _look(plain(server))).problem is None
 
 
 async def test_a_rewrite_that_failed_stops_nothing_and_is_no_problem(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 import redis
@@ -19,16 +18,6 @@ from timbre_server.store import whisper
 from timbre_server.store.link import RedisLink
 
 KEY = "timbre:1:test"
-
-
-@pytest.fixture
-def writing_redis() -> Iterator[RedisServer]:
-    """One with a file that it appends to."""
-    server = RedisServer("--appendonly", "yes")
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
