@@ -35,6 +35,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._now_seconds += seconds
 
 
+def oversleep(seconds: float) -> None:
+    """The process is stopped for so long: timers are due before anything that came meanwhile is read."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    loop.jump(seconds)
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """Returns at once, and instead of waiting moves the loop's clock."""
 

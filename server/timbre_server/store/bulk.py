@@ -14,9 +14,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from timbre_server.ports import Room
+from timbre_server.settings import RedisSettings
 from timbre_server.store.bulk_questions import Arrived, Command, Reply
 from timbre_server.store.bulk_replies import Replies, Unusual
 from timbre_server.store.link import Client, RedisLink
+from timbre_server.store.patience import Patience
 from timbre_server.store.refusals import LIBRARY_ERRORS
 
 
@@ -43,12 +45,13 @@ class BulkReader:
         Commands are taken one by one as they are sent, so none needs to be made before its turn.  ``arrived`` is told of
         each value as soon as it is there; values are received into ``room`` as far as it has any.
 
-        Fails when nothing comes for as long as a read may wait; the caller bounds the whole.  Raises ``Unusual``, and what
-        the library raises.
+        Fails when nothing comes for as long as a read may wait, or not all within the time of a write.  Raises ``Unusual``,
+        and what the library raises.
         """
         replies = self._replies
         if replies is None or replies.is_stuck:
-            replies = await self._open()
+            async with Patience(self._link.settings.write_timeout_seconds):
+                replies = await self._open()
         return await replies.ask(commands, also, arrived, room)
 
     async def close(self) -> None:
@@ -64,7 +67,7 @@ class BulkReader:
             client = self._link.dedicated(read_timeout_seconds=self._link.settings.read_timeout_seconds)
             try:
                 await client.initialize()
-                replies = _taken_over(client, self._link.settings.read_timeout_seconds)
+                replies = _taken_over(client, self._link.settings)
             except BaseException:
                 await client.aclose()
                 raise
@@ -81,12 +84,12 @@ class BulkReader:
                 await client.aclose()
 
 
-def _taken_over(client: Client, silence_seconds: float) -> Replies:
+def _taken_over(client: Client, settings: RedisSettings) -> Replies:
     """Our protocol in the place of the library's on a connection that is ready for commands."""
     try:
         transport = client.connection._writer.transport  # noqa: SLF001 - the one place; the lock file pins the library
         previous = transport.get_protocol()
-        replies = Replies(transport, previous, silence_seconds)
+        replies = Replies(transport, previous, settings.read_timeout_seconds, settings.write_timeout_seconds)
         transport.set_protocol(replies)
     except AttributeError as error:
         raise Unusual("the library keeps its transport elsewhere") from error

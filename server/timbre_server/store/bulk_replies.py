@@ -12,6 +12,7 @@ import redis.exceptions
 
 from timbre_server.ports import Room
 from timbre_server.store.bulk_questions import Arrived, Command, Question, Reply, packed
+from timbre_server.store.patience import LATE_SECONDS, SLICE_SECONDS
 
 SCRATCH_BYTES: Final = 4096
 """Where the first bytes of a reply land, before its length is known; what of a value lies there is copied once."""
@@ -35,12 +36,20 @@ class Unusual(Exception):
 class Replies(asyncio.BufferedProtocol):
     """Reads replies in the order of the questions."""
 
-    def __init__(self, transport: Any, previous: asyncio.BaseProtocol, silence_seconds: float) -> None:
+    def __init__(
+        self, transport: Any, previous: asyncio.BaseProtocol, silence_seconds: float, limit_seconds: float
+    ) -> None:
+        """``silence_seconds``: after which nothing comes any more; ``limit_seconds``: that anybody waits for an answer."""
         self._loop = asyncio.get_running_loop()
         self._silence_seconds = silence_seconds
+        self._limit_seconds = limit_seconds
         self._heard_at = 0.0
         """When bytes came last, or when somebody asked after everything was answered."""
         self._watch: asyncio.TimerHandle | None = None
+        self._look_at = 0.0
+        """When the watch is due."""
+        self._was_late = False
+        """Whether it was late the last time, as after a sleep of this process."""
         self._transport = transport
         self._previous = previous
         """Whose connection it was: told when it is lost, so that the library can close it."""
@@ -66,9 +75,10 @@ class Replies(asyncio.BufferedProtocol):
 
         One alone who gave up is no sign: clients leave, and a new connection would take theirs from those who wait.
         """
-        answers = [question.answer for question in self._questions if question.answer]
-        all_left = bool(answers) and all(answer.cancelled() for answer in answers)
-        return self._lost or self._transport.is_closing() or all_left
+        if self._lost or self._transport.is_closing():
+            return True
+        answered = [question for question in self._questions if question.answer]
+        return bool(answered) and all(question.is_left for question in answered)
 
     async def ask(
         self,
@@ -79,10 +89,13 @@ class Replies(asyncio.BufferedProtocol):
     ) -> list[Reply]:
         """As ``BulkReader.read``."""
         answer: asyncio.Future[list[Reply]] = self._loop.create_future()
+        now = self._loop.time()
         if not self._questions:
-            self._heard_at = self._loop.time()
-            self._watch = self._watch or self._loop.call_later(self._silence_seconds, self._listen)
-        asked = [Question(answer, commands, arrived, room), *([Question(None, also)] if also else [])]
+            self._heard_at = now
+            if self._watch is None:
+                self._look(now + self._silence_seconds)
+        question = Question(answer, commands, arrived, room, give_up_at=now + self._limit_seconds)
+        asked = [question, Question(None, also)] if also else [question]
         self._questions.extend(asked)
         self._unsent.extend(asked)
         if not (self._ahead or also):
@@ -149,17 +162,32 @@ class Replies(asyncio.BufferedProtocol):
         landing = None if room is None else room(before + len(self._line) + int(self._line[1:]) + 2)
         return None if landing is None else landing[before:]
 
+    def _look(self, at: float) -> None:
+        self._look_at = at
+        self._watch = self._loop.call_at(at, self._listen)
+
     def _listen(self) -> None:
-        """Gives up a server that owes an answer and says nothing."""
+        """Gives up a server that owes an answer and says nothing, and answers that take too long."""
         self._watch = None
         if not self._questions:
             return
+        now = self._loop.time()
+        self._was_late = now - self._look_at > LATE_SECONDS and not self._was_late
+        if self._was_late:
+            self._look(now + SLICE_SECONDS)  # what came while this process slept is read first
+            return
         silent_until = self._heard_at + self._silence_seconds
-        if self._loop.time() < silent_until:
-            self._watch = self._loop.call_at(silent_until, self._listen)
-        else:
+        if silent_until <= now:
             self._transport.abort()
             self._fail(redis.exceptions.TimeoutError("no answer"))
+            return
+        look_at = silent_until
+        for question in self._questions:
+            if question.give_up_at <= now:
+                question.fail(redis.exceptions.TimeoutError("not the whole answer"))
+            else:
+                look_at = min(look_at, question.give_up_at)
+        self._look(look_at)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -229,7 +257,7 @@ class Replies(asyncio.BufferedProtocol):
         question.missing -= 1
         if question.missing == 0:
             self._questions.popleft()
-        if question.answer is None or question.answer.done():
+        if question.answer is None or question.is_left:
             return
         question.replies.append(reply)
         if question.arrived is not None and isinstance(reply, memoryview):
@@ -250,6 +278,4 @@ class Replies(asyncio.BufferedProtocol):
             self._watch = None
         self._unsent.clear()
         while self._questions:
-            answer = self._questions.popleft().answer
-            if answer is not None and not answer.done():
-                answer.set_exception(error)
+            self._questions.popleft().fail(error)

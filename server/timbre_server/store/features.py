@@ -62,8 +62,13 @@ class RedisSharedFeatures:
 
     async def get(self, digest: str, key: str, *, room: Room | None = None) -> Blob | None:
         hash_key = self._keys.features(digest)
-        blobs = await self._blobs([("HGET", hash_key, key)], also=[("EXPIRE", hash_key, self._ttl_seconds)], room=room)
-        return blobs[0]
+        commands = [("HGET", hash_key, key)]
+        also = [("EXPIRE", hash_key, self._ttl_seconds)]
+        if bulk := self._bulk:
+            with suppress(Unusual):
+                (reply,) = await self._link.read_aside(lambda: bulk.read(commands, also=also, room=room))
+                return reply if isinstance(reply, memoryview) else None
+        return (await self._by_library(commands, also))[0]
 
     async def get_many(
         self,
@@ -73,18 +78,6 @@ class RedisSharedFeatures:
         room: Room | None = None,
     ) -> Sequence[Blob | None]:
         commands = (("HGET", self._keys.features(digest), key) for digest, key in wanted)
-        # Patient: no request waits for them, and they are many megabytes.
-        return await self._blobs(commands, patient=True, arrived=arrived, room=room)
-
-    async def _blobs(
-        self,
-        commands: Iterable[Command],
-        *,
-        also: Sequence[Command] = (),
-        patient: bool = False,
-        arrived: Callable[[int, Blob], None] | None = None,
-        room: Room | None = None,
-    ) -> Sequence[Blob | None]:
         taken: list[Command] = []
 
         def taking() -> Iterator[Command]:
@@ -92,27 +85,29 @@ class RedisSharedFeatures:
                 taken.append(command)
                 yield command
 
-        async def in_bulk(bulk: BulkReader) -> Sequence[Blob | None]:
-            replies = await bulk.read(taking(), also=also, arrived=arrived, room=room)
-            return [reply for reply in replies if not isinstance(reply, int)]
-
-        async def by_library(client: Client) -> Sequence[Blob | None]:
-            asked = [*taken, *commands]
-            pipeline = client.pipeline(transaction=False)
-            for command in (*asked, *also):
-                pipeline.execute_command(*command)
-            blobs: Sequence[Blob | None] = await pipeline.execute()
-            return blobs[: len(asked)]
-
         if bulk := self._bulk:
             with suppress(Unusual):
-                return await self._link.read(lambda _: in_bulk(bulk), patient=True)  # it knows silence from slowness
-        blobs = await self._link.read(by_library, patient=patient)
+                replies = await self._link.read_aside(lambda: bulk.read(taking(), arrived=arrived, room=room))
+                return [reply for reply in replies if not isinstance(reply, int)]
+        # Patient: no request waits for them, and they are many megabytes.
+        blobs = await self._by_library([*taken, *commands], patient=True)
         if arrived is not None:
             for place, blob in enumerate(blobs):
                 if blob is not None:
                     arrived(place, blob)
         return blobs
+
+    async def _by_library(
+        self, commands: Sequence[Command], also: Sequence[Command] = (), *, patient: bool = False
+    ) -> Sequence[Blob | None]:
+        async def ask(client: Client) -> Sequence[Blob | None]:
+            pipeline = client.pipeline(transaction=False)
+            for command in (*commands, *also):
+                pipeline.execute_command(*command)
+            blobs: Sequence[Blob | None] = await pipeline.execute()
+            return blobs[: len(commands)]
+
+        return await self._link.read(ask, patient=patient)
 
     async def claim(self, digest: str, key: str) -> Claim:
         token = secrets.token_hex(8)

@@ -95,6 +95,24 @@ class RedisLink:
             return await self._run(command, settings.write_timeout_seconds, None, NO_ANSWER)
         return await self._run(command, settings.read_timeout_seconds, current_budget(), NO_ANSWER)
 
+    async def read_aside(self, command: Callable[[], Awaitable[T]]) -> T:
+        """As ``read``, for what has a connection of its own and bounds its time itself.
+
+        Raises:
+            StoreUnavailable: as ``read``.
+        """
+        if self._breaker.is_open:
+            raise StoreUnavailable(_AWAY)
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        try:
+            answer = await command()
+        except LIBRARY_ERRORS as error:
+            raise await self._refused(error, 0.0, NO_ANSWER) from error
+        if loop.time() - asked_at <= self._settings.read_timeout_seconds:
+            self._breaker.succeeded()
+        return answer
+
     async def write(self, command: Callable[[Client], Awaitable[T]]) -> T:
         """As ``read``, within the time that a write may take; it may have happened although it failed.
 

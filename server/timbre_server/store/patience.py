@@ -10,10 +10,10 @@ import asyncio
 from types import TracebackType
 from typing import Final, Self
 
-_SLICE_SECONDS: Final = 0.01
+SLICE_SECONDS: Final = 0.01
 """How often the waiting looks at the clock: a fifth of the shortest default wait (``read_timeout_seconds``)."""
 
-_LATE_SECONDS: Final = 2 * _SLICE_SECONDS
+LATE_SECONDS: Final = 2 * SLICE_SECONDS
 """The most that one slice counts.  A loop that is only busy is later than that for a slice or two; one that slept, for long."""
 
 
@@ -37,7 +37,7 @@ class Patience:
         """So far, or in all once it is over."""
         if self._timer is None:
             return self._waited_seconds
-        return self._waited_seconds + min(self._loop.time() - self._looked_at, _LATE_SECONDS)
+        return self._waited_seconds + min(self._loop.time() - self._looked_at, LATE_SECONDS)
 
     async def __aenter__(self) -> Self:
         await self._scope.__aenter__()
@@ -56,13 +56,13 @@ class Patience:
     def _set_timer(self) -> None:
         self._looked_at = self._loop.time()
         left = self._limit_seconds - self._waited_seconds
-        self._timer = self._loop.call_later(_SLICE_SECONDS if left <= 0 else min(left, _SLICE_SECONDS), self._look)
+        self._timer = self._loop.call_later(SLICE_SECONDS if left <= 0 else min(left, SLICE_SECONDS), self._look)
 
     def _look(self) -> None:
-        slept = self._loop.time() - self._looked_at > _LATE_SECONDS
+        slept = self._loop.time() - self._looked_at > LATE_SECONDS
         self._waited_seconds = self.waited_seconds
         # A loop that is late each time is given up too, a few slices later.
-        if self._waited_seconds < self._limit_seconds + (2 * _LATE_SECONDS if slept else 0.0):
+        if self._waited_seconds < self._limit_seconds + (2 * LATE_SECONDS if slept else 0.0):
             self._set_timer()
             return
         self._timer = None

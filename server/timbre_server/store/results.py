@@ -58,8 +58,8 @@ class RedisSharedResults:
         key = self._keys.result(name.key)
         if bulk := self._bulk:
             with suppress(Unusual):
-                replies = await self._link.read(lambda _: bulk.read([("GET", key)]), patient=True)  # it knows silence
-                return replies[0] if isinstance(replies[0], memoryview) else None
+                (reply,) = await self._link.read_aside(lambda: bulk.read([("GET", key)]))
+                return reply if isinstance(reply, memoryview) else None
         blob: Blob | None = await self._link.read(lambda client: client.get(key))
         return blob
 

@@ -75,7 +75,8 @@ class SharedTier:
 
     async def fetch(self, digest: str, key: str) -> Features | None:
         """What the tier has; None where it has nothing sound, or cannot be reached."""
-        began = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             blob = await self._shared.get(digest, key, room=self._room)
             features = None if blob is None else await self._decoded(digest, key, blob)
@@ -85,8 +86,9 @@ class SharedTier:
             self.misses += 1
             return None
         self.hits += 1
-        self.economy.fetched(feature_bytes(features), asyncio.get_running_loop().time() - began)
-        self._came(features)
+        size_bytes = feature_bytes(features)
+        self.economy.fetched(size_bytes, loop.time() - began)
+        self._transferred(size_bytes * self.economy.fetch_seconds_per_byte)
         return features
 
     async def fetch_many(

@@ -149,16 +149,16 @@ async def test_a_server_that_says_nothing_costs_no_more_than_the_time_that_a_rea
     own_redis: RedisServer,
 ) -> None:
     async with linked(RedisSettings(url=own_redis.url, connect_timeout_seconds=5)) as link, a_reader(link) as reader:
-        await link.read(lambda _: reader.read([("HLEN", "key")]), patient=True)
+        await link.read_aside(lambda: reader.read([("HLEN", "key")]))
         own_redis.signal(signal.SIGSTOP)
         try:
             with pytest.raises(StoreUnavailable):
-                await link.read(lambda _: reader.read([("HLEN", "key")]), patient=True)
+                await link.read_aside(lambda: reader.read([("HLEN", "key")]))
             assert reader._replies.is_stuck  # type: ignore[union-attr]
         finally:
             own_redis.signal(signal.SIGCONT)
         await comes_true(lambda: not link.breaker_open)
-        assert await link.read(lambda _: reader.read([("HLEN", "key")]), patient=True) == [0]
+        assert await link.read_aside(lambda: reader.read([("HLEN", "key")])) == [0]
 
 
 async def test_a_server_that_is_gone_is_said_in_our_words(own_redis: RedisServer) -> None:
@@ -166,7 +166,7 @@ async def test_a_server_that_is_gone_is_said_in_our_words(own_redis: RedisServer
         await reader.read([("HLEN", "key")])
         own_redis.kill()
         with pytest.raises(StoreUnavailable):
-            await link.read(lambda _: reader.read([("HLEN", "key")]))
+            await link.read_aside(lambda: reader.read([("HLEN", "key")]))
 
 
 async def test_features_come_by_bulk_and_by_the_library_where_that_is_better(

@@ -10,7 +10,7 @@ import redis.exceptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.virtual_time import in_virtual_time
+from tests.virtual_time import in_virtual_time, oversleep
 from timbre_server.ports import Room
 from timbre_server.store.bulk_questions import Command
 from timbre_server.store.bulk_replies import ALIGNMENT_BYTES, Replies, Unusual
@@ -80,7 +80,7 @@ def test_every_cut_of_the_stream_gives_the_same_replies(
     questions: list[list[Reply]], places: int, cuts: st.DataObject
 ) -> None:
     async def scene() -> None:
-        replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+        replies = Replies(Pipe(), asyncio.Protocol(), 5.0, 60.0)
         room = scarce(places) if places else None
         answers: list[Awaitable[object]] = [
             asyncio.ensure_future(replies.ask([("GET", "key")] * len(question), [("EXPIRE", "key", 1)], room=room))
@@ -100,7 +100,7 @@ def test_every_cut_of_the_stream_gives_the_same_replies(
 )
 async def test_what_cannot_be_understood_closes_the_connection(noise: bytes) -> None:
     pipe = Pipe()
-    replies = Replies(pipe, asyncio.Protocol(), 5.0)
+    replies = Replies(pipe, asyncio.Protocol(), 5.0, 60.0)
     asking = asyncio.create_task(replies.ask([("GET", "key")], []))
     await asyncio.sleep(0)
     received(replies, noise, lambda: 1000)
@@ -112,14 +112,14 @@ async def test_what_cannot_be_understood_closes_the_connection(noise: bytes) -> 
 
 async def test_bytes_that_nobody_asked_for_close_the_connection() -> None:
     pipe = Pipe()
-    received(Replies(pipe, asyncio.Protocol(), 5.0), b":1\r\n", lambda: 1000)
+    received(Replies(pipe, asyncio.Protocol(), 5.0, 60.0), b":1\r\n", lambda: 1000)
     assert pipe.closed
 
 
 async def test_commands_are_arrays_of_strings() -> None:
     pipe = Pipe()
     asking = asyncio.create_task(
-        Replies(pipe, asyncio.Protocol(), 5.0).ask([("HGET", "ä", b"\x00")], [("EXPIRE", "k", 10)])
+        Replies(pipe, asyncio.Protocol(), 5.0, 60.0).ask([("HGET", "ä", b"\x00")], [("EXPIRE", "k", 10)])
     )
     await asyncio.sleep(0)
     assert pipe.written == (
@@ -130,7 +130,7 @@ async def test_commands_are_arrays_of_strings() -> None:
 
 @in_virtual_time
 async def test_a_value_may_take_long_as_long_as_it_comes() -> None:
-    replies = Replies(Pipe(), asyncio.Protocol(), 1.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 1.0, 60.0)
     asking = asyncio.create_task(replies.ask([("GET", "key")], []))
     for piece in (b"$", b"1", b"0\r\n", b"01234", b"56789\r", b"\n"):
         await asyncio.wait({asking}, timeout=0.9)
@@ -140,7 +140,7 @@ async def test_a_value_may_take_long_as_long_as_it_comes() -> None:
 
 @in_virtual_time
 async def test_silence_in_the_middle_of_a_value_is_no_answer() -> None:
-    replies = Replies(Pipe(), asyncio.Protocol(), 1.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 1.0, 60.0)
     asking = asyncio.create_task(replies.ask([("GET", "key")], []))
     await asyncio.wait({asking}, timeout=0.9)
     received(replies, b"$10\r\n0123", lambda: 1000)
@@ -151,8 +151,65 @@ async def test_silence_in_the_middle_of_a_value_is_no_answer() -> None:
 
 
 @in_virtual_time
+async def test_nobody_waits_longer_than_the_limit_however_steadily_it_comes() -> None:
+    replies = Replies(Pipe(), asyncio.Protocol(), 1.0, 3.0)
+    slow = asyncio.create_task(replies.ask([("GET", "slow")]))
+    await asyncio.wait({slow}, timeout=0.2)
+    later = asyncio.create_task(replies.ask([("GET", "later")]))
+    for piece in (b"$9\r\n", b"012", b"345"):
+        await asyncio.wait({slow}, timeout=0.7)
+        received(replies, piece, lambda: 1000)
+    with pytest.raises(redis.exceptions.TimeoutError):
+        await slow
+    assert asyncio.get_running_loop().time() == pytest.approx(3.0)
+    assert not replies.is_stuck, "somebody else waits for what comes next"
+    received(replies, b"678\r\n:1\r\n", lambda: 1000)
+    assert await later == [1]
+
+
+@in_virtual_time
+async def test_it_is_stuck_once_the_limit_is_over_for_all() -> None:
+    replies = Replies(Pipe(), asyncio.Protocol(), 1.0, 1.5)
+    slow = asyncio.create_task(replies.ask([("GET", "slow")], [("EXPIRE", "slow", 1)]))
+    await asyncio.wait({slow}, timeout=0.9)
+    received(replies, b"$9\r\n", lambda: 1000)
+    with pytest.raises(redis.exceptions.TimeoutError):
+        await slow
+    assert asyncio.get_running_loop().time() == pytest.approx(1.5)
+    assert replies.is_stuck
+
+
+@in_virtual_time
+async def test_what_came_while_the_process_slept_is_read_before_anybody_gives_up() -> None:
+    replies = Replies(Pipe(), asyncio.Protocol(), 1.0, 3.0)
+    loop = asyncio.get_running_loop()
+    asking = asyncio.create_task(replies.ask([("GET", "key")]))
+    loop.call_later(0.9, oversleep, 10.0)
+    loop.call_later(0.9, lambda: loop.call_soon(lambda: loop.call_soon(received, replies, b":1\r\n", lambda: 1000)))
+    assert await asking == [1]
+    assert not replies.is_stuck
+
+
+@in_virtual_time
+async def test_a_process_that_sleeps_again_and_again_gives_up_too() -> None:
+    replies = Replies(Pipe(), asyncio.Protocol(), 1.0, 3.0)
+    loop = asyncio.get_running_loop()
+    sleeping: list[asyncio.TimerHandle] = []
+
+    def again() -> None:
+        oversleep(10.0)
+        assert len(sleeping) < 5
+        sleeping.append(loop.call_later(0.001, again))
+
+    again()
+    with pytest.raises(redis.exceptions.TimeoutError):
+        await replies.ask([("GET", "key")])
+    sleeping[-1].cancel()
+
+
+@in_virtual_time
 async def test_silence_between_questions_is_no_fault() -> None:
-    replies = Replies(Pipe(), asyncio.Protocol(), 1.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 1.0, 60.0)
     for _ in range(2):
         asking = asyncio.create_task(replies.ask([("GET", "key")], []))
         await asyncio.wait({asking}, timeout=0.9)
@@ -170,7 +227,7 @@ async def _hours() -> None:
 
 async def test_few_commands_are_with_the_server_at_a_time_but_never_none() -> None:
     pipe = Pipe()
-    replies = Replies(pipe, asyncio.Protocol(), 5.0)
+    replies = Replies(pipe, asyncio.Protocol(), 5.0, 60.0)
     asking = asyncio.create_task(replies.ask([("GET", "key")] * 10))
     await asyncio.sleep(0)
     sent = []
@@ -190,7 +247,7 @@ async def test_the_first_command_is_with_the_server_before_the_second_is_made() 
             written.append(pipe.written.count(b"GET"))
             yield ("GET", "key")
 
-    asking = asyncio.create_task(Replies(pipe, asyncio.Protocol(), 5.0).ask(commands()))
+    asking = asyncio.create_task(Replies(pipe, asyncio.Protocol(), 5.0, 60.0).ask(commands()))
     await asyncio.sleep(0)
     assert written == [0, 1, 1]
     asking.cancel()
@@ -203,7 +260,7 @@ async def test_what_lay_in_a_room_before_is_never_taken_for_a_reply() -> None:
     def room(nbytes: int) -> memoryview:
         return memoryview(bytearray(one.rjust(nbytes, b"0")[-nbytes:]))
 
-    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0, 60.0)
     asking = asyncio.create_task(replies.ask([("GET", "key")] * 2, room=room))
     await asyncio.sleep(0)
     received(replies, one, lambda: 10_000)
@@ -214,7 +271,7 @@ async def test_what_lay_in_a_room_before_is_never_taken_for_a_reply() -> None:
 
 
 async def test_no_commands_have_no_replies_at_whatever_place() -> None:
-    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0, 60.0)
     assert await replies.ask([]) == []
     asking = [asyncio.create_task(replies.ask([("GET", "key")] * count)) for count in (9, 0, 1, 0)]
     await asyncio.sleep(0)
@@ -224,7 +281,7 @@ async def test_no_commands_have_no_replies_at_whatever_place() -> None:
 
 async def test_what_nobody_waits_for_any_more_is_not_asked_for() -> None:
     pipe = Pipe()
-    replies = Replies(pipe, asyncio.Protocol(), 5.0)
+    replies = Replies(pipe, asyncio.Protocol(), 5.0, 60.0)
     patient = asyncio.create_task(replies.ask([("GET", "one")]))
     asking = asyncio.create_task(replies.ask([("GET", "many")] * 100))
     await asyncio.sleep(0)
@@ -237,7 +294,7 @@ async def test_what_nobody_waits_for_any_more_is_not_asked_for() -> None:
 
 
 async def test_it_is_stuck_once_all_who_asked_have_given_up() -> None:
-    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0, 60.0)
     asking = [asyncio.create_task(replies.ask([("GET", "key")])) for _ in range(2)]
     await asyncio.sleep(0)
     for task, stuck in zip(asking, (False, True), strict=True):
@@ -254,7 +311,7 @@ async def test_a_value_as_long_as_the_one_before_it_is_received_where_it_stays()
         return lent[-1]
 
     told: list[memoryview] = []
-    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0, 60.0)
     asking = asyncio.create_task(
         replies.ask([("GET", "key")] * 3, arrived=lambda _, value: told.append(value), room=room)
     )
@@ -274,7 +331,7 @@ async def test_a_value_as_long_as_the_one_before_it_is_received_where_it_stays()
 
 async def test_a_value_is_told_of_before_those_after_it_have_come() -> None:
     told: list[tuple[int, bytes]] = []
-    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0, 60.0)
     asking = asyncio.create_task(
         replies.ask([("GET", "key")] * 4, arrived=lambda place, value: told.append((place, bytes(value))))
     )
@@ -288,7 +345,7 @@ async def test_a_value_is_told_of_before_those_after_it_have_come() -> None:
 
 async def test_who_gave_up_is_told_of_nothing() -> None:
     told: list[int] = []
-    replies = Replies(Pipe(), asyncio.Protocol(), 5.0)
+    replies = Replies(Pipe(), asyncio.Protocol(), 5.0, 60.0)
     asking = asyncio.create_task(replies.ask([("GET", "key")], arrived=lambda place, _: told.append(place)))
     await asyncio.sleep(0)
     asking.cancel()

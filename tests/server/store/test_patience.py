@@ -6,15 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.virtual_time import VirtualTimeLoop, in_virtual_time
+from tests.virtual_time import in_virtual_time, oversleep
 from timbre_server.store.patience import Patience
-
-
-def oversleep(seconds: float) -> None:
-    """The process is stopped for so long."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualTimeLoop)
-    loop.jump(seconds)
 
 
 @in_virtual_time
