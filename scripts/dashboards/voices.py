@@ -72,8 +72,8 @@ def voices_panels() -> Sequence[AnyPanel]:
         ),
         graph(
             "Extractions per second",
-            "Each takes the engine for as long as the panel beside says.",
-            Query(SERVICE.rate(f"{metrics.VOICE_EXTRACTION.name}_count"), "extractions"),
+            "Each takes the engine for as long as the panel beside says. Those of enrolments are no misses.",
+            Query(SERVICE.rate(f"{metrics.VOICE_EXTRACTION.name}_count", by="cause"), "{{cause}}"),
             unit="ops",
         ),
         graph(

@@ -84,7 +84,7 @@ ENGINE_DEMAND: Final = MetricSpec(
 VOICE_CACHE_LOOKUPS: Final = MetricSpec(
     "timbre_voice_cache_lookups_total",
     MetricKind.COUNTER,
-    "Look-ups of voice features by tier (device, host, redis) and outcome (hit, miss).",
+    "Look-ups of voice features for speech by tier (device, host, redis) and outcome (hit, miss); an enrolment is none.",
     ("tier", "outcome"),
 )
 VOICE_CACHE_BYTES: Final = MetricSpec(
@@ -105,8 +105,8 @@ VOICE_CACHE_EVICTIONS: Final = MetricSpec(
 VOICE_EXTRACTION: Final = MetricSpec(
     "timbre_voice_extraction_seconds",
     MetricKind.HISTOGRAM,
-    "From asking for the extraction of a voice to its features, waiting included.",
-    (),
+    "From asking for the extraction of a voice to its features, waiting included, by what asked (speech, enrolment).",
+    ("cause",),
     _EXTRACTION_SECONDS,
 )
 
@@ -116,7 +116,8 @@ _LAG_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 VOICE_CACHE_HIT_RATIO: Final = MetricSpec(
     "timbre_voice_cache_hit_ratio",
     MetricKind.GAUGE,
-    "Share of the voice look-ups of the last 5 minutes that needed no extraction; NaN without look-ups.",
+    "Share of the voice look-ups of the last 5 minutes that needed no extraction; an enrolment is no look-up; NaN"
+    " without any.",
 )
 VOICE_WORKING_SET: Final = MetricSpec(
     "timbre_voice_working_set_bytes",

@@ -133,7 +133,7 @@ async def test_one_off_voices_at_a_constant_rate_raise_the_pods_and_are_named_as
         f'timbre_engine_demand_seconds_total{{kind="{kind}"}}' for kind in ("synthesis", "extraction")
     )
     hit, miss = (f'timbre_voice_cache_lookups_total{{outcome="{outcome}",tier="host"}}' for outcome in ("hit", "miss"))
-    extractions = "timbre_voice_extraction_seconds_count"
+    extractions = 'timbre_voice_extraction_seconds_count{cause="speech"}'
     began = asyncio.get_running_loop().time()
 
     async def plays(claim: str, *, one_off_from: float) -> Mapping[str, Any]:

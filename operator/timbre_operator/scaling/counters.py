@@ -15,8 +15,8 @@ EXTRACTION: Final = sample_key(metrics.ENGINE_DEMAND, "extraction")
 TRANSFER: Final = sample_key(metrics.ENGINE_DEMAND, "transfer")
 QUEUED: Final = sample_key(metrics.QUEUED_REQUESTS)
 IN_FLIGHT: Final = sample_key(metrics.PENDING_REQUESTS)
-EXTRACTIONS: Final = metrics.VOICE_EXTRACTION.name + "_count"
-"""How many extractions there were: the histogram's own count."""
+EXTRACTIONS: Final = f"{metrics.VOICE_EXTRACTION.name}_count{{speech}}"
+"""How many extractions speech waited for: the histogram's own count.  Those of enrolments are no look-up that missed."""
 JOBS_PENDING: Final = "timbre_jobs_pending"
 """A number of the whole service, which every pod shows; absent where the server has no jobs."""
 _NEAREST_FIRST: Final = ("device", "host", "redis")

@@ -80,7 +80,6 @@ class History:
 def _hit_rate_percent(stretch: Stretch) -> int | None:
     if not stretch.lookups:
         return None
-    # Extractions end later than their look-ups, and an enrolment's has none; a voice is extracted without asking the farthest
-    # tier where that is slower.
+    # Extractions end later than their look-ups; a voice is extracted without asking the farthest tier where that is slower.
     extracted = max(stretch.misses, stretch.extractions)
     return int(max(0.0, 100 * (1 - extracted / stretch.lookups)) + 1e-9)

@@ -24,7 +24,7 @@ WANTED: Final[Mapping[str, tuple[str, ...]]] = {
             metrics.VOICE_CACHE_LOOKUPS,
         )
     },
-    metrics.VOICE_EXTRACTION.name + "_count": (),
+    metrics.VOICE_EXTRACTION.name + "_count": metrics.VOICE_EXTRACTION.labels,
     "timbre_jobs_pending": (),
 }
 """What ``scaling.counters`` makes series of, with the labels in the order of their specs."""

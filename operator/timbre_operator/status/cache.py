@@ -26,8 +26,7 @@ def cache_warm(observed: Observed, *, serving: int) -> Verdict:
         return Verdict(
             "True",
             "LittleTraffic",
-            "the pods have loaded their voices, and too few are asked for to tell how often one must be extracted; an"
-            " enrolment is an extraction too",
+            "the pods have loaded their voices, and too few are asked for to tell how often one must be extracted",
         )
     if load.hit_rate_percent < target:
         return Verdict(

@@ -65,6 +65,15 @@ class FeatureSource(Protocol):
         """
         ...
 
+    async def prepare(self, name: FeatureName, load: LoadReference) -> None:
+        """Sees to it that the features are here, and in the shared tier where there is one, for whoever speaks next.
+
+        As ``features``, but nobody speaks yet: it is no look-up, so no hit rate knows of it.
+
+        Raises: as ``features``.
+        """
+        ...
+
     async def prefetch(self, names: Sequence[FeatureName], *, told: Callable[[int], None] = _unheard) -> int:
         """Takes into memory what the shared tier has of these, hottest first, until the budget is full; how many.
 

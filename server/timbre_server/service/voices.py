@@ -210,8 +210,7 @@ class VoiceService:
             asked()
             raise
         try:
-            name = FeatureName(reference.digest, upload.transcript)
-            (await self._features.features(name, load)).release()
+            await self._features.prepare(FeatureName(reference.digest, upload.transcript), load)
         finally:
             permit.release()
         return reference

@@ -105,6 +105,8 @@ class Metrics:
         )
         for kind in ("synthesis", "extraction", "transfer"):
             self._engine_demand.labels(kind)  # a rate needs the zero before the first count
+        for cause in ("speech", "enrolment"):
+            self._extraction.labels(cause)
 
     def _counter(self, spec: MetricSpec) -> Counter:
         return Counter(spec.name, spec.help, spec.labels, registry=self.registry)
@@ -159,9 +161,9 @@ class Metrics:
         """A voice left a tier."""
         self._evictions.labels(tier, cause).inc()
 
-    def voice_extracted(self, seconds: float) -> None:
-        """A voice was extracted."""
-        self._extraction.observe(seconds)
+    def voice_extracted(self, cause: str, seconds: float) -> None:
+        """A voice was extracted, for ``speech`` or for an ``enrolment``."""
+        self._extraction.labels(cause).observe(seconds)
 
     def watch_voice_cache(
         self, tier: str, held_bytes: Callable[[], float], capacity_bytes: Callable[[], float]

@@ -37,9 +37,9 @@ class MemoryTiers:
 
     def adopted(self, key: str) -> Lease | None:
         """Makes a one-off voice a regular one: what the host has of it, if that was one-off until now."""
-        if self._device is not None:
-            self._device.adopted(key)
-        return self._host.get(key) if self._host.adopted(key) else None
+        if self._device is not None and (held := self._device.adopted(key)):
+            held.release()
+        return self._host.adopted(key)
 
     async def promoted(self, key: str, digest: str, *, one_off: bool = False) -> Landing | None:
         """Features that the host has, copied to the device in front of it."""

@@ -102,16 +102,15 @@ class Tier:
         entry = self._entries.get(key)
         return None if entry is None else entry.digest
 
-    def adopted(self, key: str) -> bool:
-        """Makes a one-off entry a regular one; whether it was one-off until now."""
+    def adopted(self, key: str) -> Lease | None:
+        """Makes a one-off entry a regular one; a lease on it if it was one-off until now.  Counts nothing."""
         entry = self._entries.get(key)
         if entry is None or not entry.one_off:
-            return False  # without the lock: this is asked with each hit
+            return None  # without the lock: this is asked with each hit
         with self._lock:
             if not entry.one_off or not entry.resident:
-                return False
-            self._make_regular(entry)
-            return True
+                return None
+            return self._used_again(entry, one_off=False)
 
     def ghost_hits(self, cause: str = CAPACITY) -> GhostHits:
         """Misses so far of entries that had been evicted for that cause and would be hits in a larger tier."""

@@ -17,7 +17,6 @@ from timbre_server.voicecache.erasures import Erasures
 from timbre_server.voicecache.extraction_lease import ExtractionLease
 from timbre_server.voicecache.flights import Flight, Flights, Landing
 from timbre_server.voicecache.keys import FeatureKeys
-from timbre_server.voicecache.leases import Lease
 from timbre_server.voicecache.memory_tiers import MemoryTiers
 from timbre_server.voicecache.prefetch import Prefetch
 from timbre_server.voicecache.shared_tier import TIER as SHARED
@@ -25,6 +24,12 @@ from timbre_server.voicecache.shared_tier import SharedTier
 from timbre_server.voicecache.voice_use import VoiceUse
 
 EXTRACTED: Final = "extracted"
+
+SPEECH: Final = "speech"
+"""Cause of an extraction: somebody wants to speak with a voice that no tier has."""
+
+ENROLMENT: Final = "enrolment"
+"""Cause of an extraction: a voice is made ready before anybody speaks with it."""
 
 KEYS_REMEMBERED: Final = 4096
 """Feature keys that are not computed again: 1 MB; a key takes 1 us, a fifth of a whole look-up that hits."""
@@ -43,7 +48,7 @@ class Extractor(Protocol):
 class CacheObserver(Protocol):
     """What the cache tells of itself; ``telemetry.metrics.Metrics`` is one."""
 
-    def voice_extracted(self, seconds: float) -> None: ...
+    def voice_extracted(self, cause: str, seconds: float) -> None: ...
 
 
 class TieredFeatureCache:
@@ -85,10 +90,18 @@ class TieredFeatureCache:
             found = await self._flights.join(
                 key, digest, lambda flight: self._look_up(flight, key, load, one_off=one_off)
             )
-        if not one_off and (adopted := self._memory.adopted(key)):
-            self._share(adopted, digest, key, self.erasures if erasures is None else erasures)
+        if not one_off:
+            self._adopt(digest, key, self.erasures if erasures is None else erasures)
         self._use.looked_up(key, found.features, extracted=found.source == EXTRACTED, one_off=one_off)
         return found
+
+    async def prepare(self, name: FeatureName, load: LoadReference) -> None:
+        digest, key = name.digest, self._key(name.digest, name.transcript)
+        if not self._memory.holds(key):
+            found = await self._flights.join(key, digest, lambda flight: self._first_seen(flight, key, load))
+            self._use.prepared(key, found.features)
+            found.release()
+        self._adopt(digest, key, self.erasures)
 
     async def prefetch(self, names: Sequence[FeatureName], *, told: Callable[[int], None] = _unheard) -> int:
         if self._shared is None:
@@ -129,8 +142,11 @@ class TieredFeatureCache:
                 seen.add(key)
                 yield name.digest, key
 
-    def _share(self, adopted: Lease, digest: str, key: str, erasures: int) -> None:
+    def _adopt(self, digest: str, key: str, erasures: int) -> None:
         """A recording that came with requests, and was kept from the others, is a voice with a name by now."""
+        adopted = self._memory.adopted(key)
+        if adopted is None:
+            return
         if self._shared is None:
             adopted.release()
         else:
@@ -152,15 +168,23 @@ class TieredFeatureCache:
             return await self._keep(flight, key, await self._extract(flight, load), EXTRACTED, one_off=True)
         return await self._obtain(self._shared, flight, key, load)
 
-    async def _obtain(self, shared: SharedTier, flight: Flight, key: str, load: LoadReference) -> Landing:
+    async def _first_seen(self, flight: Flight, key: str, load: LoadReference) -> Landing:
+        """Of a voice that is being enrolled.  Tiers count who asks them, so they are not asked."""
+        if self._shared is None or not self._shared.economy.prefers_fetching():
+            return await self._keep(flight, key, await self._extract(flight, load, ENROLMENT), EXTRACTED)
+        return await self._obtain(self._shared, flight, key, load, cause=ENROLMENT)
+
+    async def _obtain(
+        self, shared: SharedTier, flight: Flight, key: str, load: LoadReference, *, cause: str = SPEECH
+    ) -> Landing:
         """From whichever pod is first to extract it; and if that is this one, for all."""
         obtained = await shared.obtain(flight.digest, key)
         if obtained is None:
-            return await self._keep(flight, key, await self._extract(flight, load), EXTRACTED)
+            return await self._keep(flight, key, await self._extract(flight, load, cause), EXTRACTED)
         if not isinstance(obtained, ExtractionLease):
             return await self._keep(flight, key, obtained, SHARED)
         async with obtained:
-            features = await self._extract(flight, load)
+            features = await self._extract(flight, load, cause)
         shared.hand_over(obtained, key, features, lambda: not flight.erased)
         return await self._keep(flight, key, features, EXTRACTED)
 
@@ -178,13 +202,13 @@ class TieredFeatureCache:
     async def _unkept(self, flight: Flight, load: LoadReference) -> Landing:
         return Landing(await self._extract(flight, load), EXTRACTED, _nothing)
 
-    async def _extract(self, flight: Flight, load: LoadReference) -> Features:
+    async def _extract(self, flight: Flight, load: LoadReference, cause: str = SPEECH) -> Features:
         loop = asyncio.get_running_loop()
         began = loop.time()
         reference = await load()
         features = await self._extractor.extract(reference, begun=flight.begin)
         seconds = loop.time() - began
-        self._observer.voice_extracted(seconds)
+        self._observer.voice_extracted(cause, seconds)
         if self._shared is not None:
             self._shared.economy.extracted(reference.pcm.duration_seconds, feature_bytes(features), seconds)
         return features

@@ -41,6 +41,10 @@ class VoiceUse:
             self._working_set.used(key, feature_bytes(features), now)
             self._popularity.used(key, now)
 
+    def prepared(self, key: str, features: Features) -> None:
+        """These features were put into memory for whoever speaks next: no look-up, and no use yet."""
+        self._working_set.placed(key, feature_bytes(features), self._clock())
+
     def hottest(self) -> Iterator[tuple[str, float]]:
         """Keys of voices with their uses of late, the hottest first, whether they are still held or not."""
         return self._popularity.hottest(self._clock())

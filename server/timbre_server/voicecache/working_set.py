@@ -83,11 +83,20 @@ class WorkingSet:
             return
         scale = _HASHES / self._limit
         self._sampled += weight * scale
-        if before := self._followed.pop(key, None):
+        if before := self._followed.get(key):
             position, _ = before
             others_bytes = int(self._sizes[position + 1 : self._next].sum())
-            self._sizes[position] = 0
+            self._unfollow(key)
             self._weights[_step_over(others_bytes * scale + size_bytes)] += weight * scale
+        self._follow(key, size_bytes, now)
+
+    def placed(self, key: str, size_bytes: int, now: float) -> None:
+        """Something came into memory before anybody looked it up: its first look-up is not one of something new."""
+        self._expire(now)
+        if _hash(key) >= self._limit:
+            return
+        if key in self._followed:
+            self._unfollow(key)
         self._follow(key, size_bytes, now)
 
     def miss_ratio(self, capacity_bytes: float) -> float:

@@ -261,7 +261,7 @@ def test_the_hit_rate_is_that_of_five_minutes_over_all_pods() -> None:
 
 
 def test_a_service_that_has_just_begun_has_had_few_lookups() -> None:
-    """One enrolment and one replacement: two extractions, a hit rate of nothing, and no reason to judge by."""
+    """Two voices that no tier had: two extractions, a hit rate of nothing, and no reason to judge by."""
     scene = Scene("a")
     scene.step()
     scene.step(1, lookups=2.0, extractions=2.0)

@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from timbre_contract.metrics import SERVER_METRICS
-from timbre_operator.observed import sample_key
+from timbre_operator.scaling.counters import EXTRACTIONS
 from timbre_operator.scraping.exposition import WANTED, samples_in
 from timbre_operator.scraping.holdings import holdings_in
 from timbre_server.telemetry.metrics import Metrics
 
-SPECS = {spec.name: spec for spec in SERVER_METRICS}
 TEXT = b"""# HELP timbre_engine_demand_seconds_total Predicted time.
 # TYPE timbre_engine_demand_seconds_total counter
 timbre_engine_demand_seconds_total{kind="synthesis"} 12.5
@@ -23,8 +21,9 @@ timbre_voice_cache_lookups_total{outcome="hit",tier="device"} 7.0
 timbre_voice_cache_lookups_total{outcome="miss"} 7.0
 timbre_queued_requests 4.0
 timbre_queued_requests_of_somebody_else 5.0
-timbre_voice_extraction_seconds_bucket{le="0.01"} 3.0
-timbre_voice_extraction_seconds_count 3.0
+timbre_voice_extraction_seconds_bucket{cause="speech",le="0.01"} 3.0
+timbre_voice_extraction_seconds_count{cause="speech"} 3.0
+timbre_voice_extraction_seconds_count 4.0
 timbre_pending_requests NaN
 """
 
@@ -37,7 +36,7 @@ def test_wanted_samples_are_found_with_their_labels() -> None:
         "timbre_engine_demand_seconds_total{extraction}": 1e-05,
         "timbre_voice_cache_lookups_total{device,hit}": 7.0,
         "timbre_queued_requests": 4.0,
-        "timbre_voice_extraction_seconds_count": 3.0,
+        "timbre_voice_extraction_seconds_count{speech}": 3.0,
     }
 
 
@@ -49,11 +48,11 @@ def test_a_server_is_read_as_prometheus_reads_it() -> None:
     metrics = Metrics()
     metrics.watch_voice_cache("device", lambda: 0, lambda: 0)
     metrics.engine_demanded("transfer", 0.25)
-    metrics.voice_extracted(0.5)
+    metrics.voice_extracted("speech", 0.5)
     text = metrics.exposition()
     families = text_string_to_metric_families(text.decode())
     expected = {
-        sample_key(SPECS[sample.name], *(sample.labels[label] for label in SPECS[sample.name].labels))
+        f"{sample.name}{{{','.join(sample.labels[label] for label in WANTED[sample.name])}}}"
         if sample.labels
         else sample.name: sample.value
         for family in families
@@ -62,6 +61,15 @@ def test_a_server_is_read_as_prometheus_reads_it() -> None:
     }
     assert samples_in(text) == expected
     assert {name.partition("{")[0] for name in expected} == set(WANTED) - {"timbre_jobs_pending"}
+
+
+def test_enrolments_are_none_of_the_extractions_that_speech_waits_for() -> None:
+    metrics = Metrics()
+    metrics.voice_extracted("enrolment", 0.5)
+    metrics.voice_extracted("enrolment", 0.5)
+    assert samples_in(metrics.exposition())[EXTRACTIONS] == 0.0
+    metrics.voice_extracted("speech", 0.5)
+    assert samples_in(metrics.exposition())[EXTRACTIONS] == 1.0
 
 
 @given(st.binary(max_size=300))

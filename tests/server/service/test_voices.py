@@ -41,6 +41,13 @@ async def test_the_features_are_there_before_the_answer(parts: Parts) -> None:
     assert [digest for batch in parts.engine.encodings for digest in batch] == [voice.digest]
 
 
+async def test_enrolments_and_replacements_are_no_look_ups(parts: Parts) -> None:
+    voice = await parts.voices.enrol(TENANT, "x", HIS)
+    await parts.voices.enrol(TENANT, "y", HIS)
+    await parts.voices.replace(TENANT, voice.id, HERS)
+    assert (parts.memory.hits, parts.memory.misses) == (0, 0)
+
+
 async def test_the_same_take_in_two_voices_is_extracted_once(parts: Parts) -> None:
     first = await parts.voices.enrol(TENANT, "x", HIS)
     second = await parts.voices.enrol(TENANT, "y", HIS)

@@ -74,8 +74,8 @@ class Recorder:
     def voice_evicted(self, tier: str, cause: str) -> None:
         self.events[f"{tier} {cause}"] += 1
 
-    def voice_extracted(self, seconds: float) -> None:
-        self.events["extracted"] += 1
+    def voice_extracted(self, cause: str, seconds: float) -> None:
+        self.events[f"extracted for {cause}"] += 1
 
     def watch_voice_cache(
         self, tier: str, held_bytes: Callable[[], float], capacity_bytes: Callable[[], float]

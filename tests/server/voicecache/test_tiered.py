@@ -18,7 +18,7 @@ async def turns(count: int = 5) -> None:
 async def test_the_second_look_up_hits() -> None:
     pod = a_pod()
     assert [await pod.ask("a"), await pod.ask("a")] == ["extracted", "host"]
-    assert (pod.host.hits, pod.host.misses, pod.recorder.events) == (1, 1, {"extracted": 1})
+    assert (pod.host.hits, pod.host.misses, pod.recorder.events) == (1, 1, {"extracted for speech": 1})
 
 
 async def test_callers_at_once_share_one_extraction_and_one_object() -> None:

@@ -106,6 +106,17 @@ def test_a_target_that_no_memory_reaches_gives_what_still_pays() -> None:
     assert 2_000 <= seen(looks).working_set_bytes(0.8) <= 2_000 * STEP
 
 
+def test_what_was_placed_is_no_look_up_and_its_first_one_is_not_one_of_something_new() -> None:
+    working_set = WorkingSet()
+    working_set.placed("a", 1_000, 0.0)
+    working_set.placed("a", 1_000, 0.0)
+    assert math.isnan(working_set.miss_ratio(1e9))
+    working_set.placed("b", 500, 0.0)
+    working_set.used("a", 1_000, 0.0)
+    assert working_set.miss_ratio(1_500 * STEP) == 0
+    assert working_set.miss_ratio(1_500 / STEP**2) == 1
+
+
 def test_one_voice_needs_its_own_size() -> None:
     working_set = seen([("a", 1_000)] * 300)
     assert working_set.miss_ratio(999 / STEP) == 1
