@@ -198,12 +198,13 @@ async def test_a_process_that_sleeps_again_and_again_gives_up_too() -> None:
 
     def again() -> None:
         oversleep(10.0)
-        assert len(sleeping) < 5
-        sleeping.append(loop.call_later(0.001, again))
+        if len(sleeping) < 50:
+            sleeping.append(loop.call_later(0.001, again))
 
     again()
     with pytest.raises(redis.exceptions.TimeoutError):
         await replies.ask([("GET", "key")])
+    assert len(sleeping) < 5
     sleeping[-1].cancel()
 
 
