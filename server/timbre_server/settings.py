@@ -307,11 +307,15 @@ def settings_from_environment() -> Settings:
     if unknown := unknown_variables(os.environ):
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; `timbre-server --help` lists those that exist")
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         raise ConfigurationError("; ".join(_sentence(item) for item in error.errors(include_input=False))) from error
+    # Linux lets two sockets of one process have the same address, and each connection would go to one of them by chance.
+    if settings.http.port == settings.http.admin_port != 0:
+        raise ConfigurationError(f"{PREFIX}HTTP__PORT and {PREFIX}HTTP__ADMIN_PORT must differ")
+    return settings
 
 
 def _sentence(item: Mapping[str, Any]) -> str:
     name = PREFIX + NESTING.join(str(part) for part in item["loc"][:2])
-    return f"{name.upper()}: {item['msg']}"
+    return f"{name.upper()}: {item['msg'].removeprefix('Value error, ')}"

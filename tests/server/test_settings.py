@@ -58,3 +58,13 @@ def test_an_impossible_value_is_refused_by_name_without_being_repeated(
         settings_from_environment()
     assert refused.value.message.startswith(name)
     assert value not in refused.value.message
+    assert "Value error" not in refused.value.message
+
+
+def test_the_two_ports_must_differ_unless_any_free_one_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMBRE_HTTP__PORT", "9000")
+    with pytest.raises(ConfigurationError, match=r"TIMBRE_HTTP__PORT and TIMBRE_HTTP__ADMIN_PORT must differ"):
+        settings_from_environment()
+    monkeypatch.setenv("TIMBRE_HTTP__PORT", "0")
+    monkeypatch.setenv("TIMBRE_HTTP__ADMIN_PORT", "0")
+    settings_from_environment()

@@ -109,7 +109,12 @@ def test_what_does_not_exist_is_said_so(here: Callable[..., int], words: tuple[s
 
 @pytest.mark.parametrize(
     ("words", "reason"),
-    [(("list", "--limit", "0"), "must be 1 or more"), (("explode",), "invalid choice"), ((), "COMMAND")],
+    [
+        (("list", "--limit", "0"), "must be a whole number, 1 or more"),
+        (("list", "--limit", "x"), "must be a whole number, 1 or more"),
+        (("explode",), "invalid choice"),
+        ((), "COMMAND"),
+    ],
 )
 def test_a_wrong_command_line_stops_with_its_reason(
     here: Callable[..., int], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], reason: str
