@@ -16,14 +16,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from timbre_server.api.consents import add_consents
 from timbre_server.api.edge import SEND_TIMEOUT_SECONDS, Edge
-from timbre_server.api.errors import error_response, internal_error, logged_error_response, method_not_allowed
+from timbre_server.api.errors import (
+    error_response,
+    internal_error,
+    logged_error_response,
+    method_not_allowed,
+    unknown_path,
+)
 from timbre_server.api.linked_speech import LinkedSpeechRoute
 from timbre_server.api.models import add_models
 from timbre_server.api.speaker import Speaker
 from timbre_server.api.speech import SpeechRoute
 from timbre_server.api.validation import rejection
 from timbre_server.api.voices import add_voices
-from timbre_server.errors import InvalidBody, RouteNotFound, TimbreError
+from timbre_server.errors import InvalidBody, TimbreError
 from timbre_server.service.cached_speech import CachedSpeechService
 from timbre_server.service.catalogue import ModelCatalogue
 from timbre_server.service.consents import ConsentService
@@ -125,7 +131,7 @@ def _answer_errors(app: FastAPI) -> None:
         if error.status_code == 405:
             return method_not_allowed(_methods(app, request))
         if error.status_code == 404:
-            return error_response(RouteNotFound("no route has this path"))
+            return error_response(unknown_path())
         return error_response(InvalidBody("the request could not be read"))
 
     @app.exception_handler(Exception)

@@ -101,7 +101,9 @@ class SpeechBody(_Body):
         try:
             audio = base64.b64decode(self.reference_audio, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise AudioUnreadable("`reference_audio` must be base64", param="reference_audio") from error
+            raise AudioUnreadable(
+                "`reference_audio` must be base64 alone, without `data:` before it", param="reference_audio"
+            ) from error
         if len(audio) > max_bytes:
             raise AudioTooLarge(f"`reference_audio` must have at most {max_bytes} bytes", param="reference_audio")
         return OneOffReference(audio, self.reference_text or "")

@@ -128,6 +128,13 @@ def logged_error_response(error: TimbreError) -> JSONResponse:
     return error_response(error)
 
 
+def unknown_path() -> errors.RouteNotFound:
+    """What a path that no route has most often lacks; the path itself is never sent back."""
+    return errors.RouteNotFound(
+        "no route has this path: the API's begin with /v1/ and end without a slash; probes and metrics have a port of their own"
+    )
+
+
 def method_not_allowed(allowed: Collection[str]) -> JSONResponse:
     """What a route answers to a method that it does not take."""
     methods = ", ".join(sorted(allowed))

@@ -14,13 +14,13 @@ from timbre_contract.api import RESULTS_PATH
 from timbre_server.api.cache_control import has_copy
 from timbre_server.api.connection import while_connected
 from timbre_server.api.encoded import EncodedSpeech
-from timbre_server.api.errors import logged_error_response, method_not_allowed
+from timbre_server.api.errors import logged_error_response, method_not_allowed, unknown_path
 from timbre_server.api.ranges import asked_range
 from timbre_server.api.speaker import Speaker
 from timbre_server.api.speech_headers import REVALIDATED, HeaderList
 from timbre_server.audio.encoding import CONTENT_TYPES
 from timbre_server.domain.speech import AudioFormat
-from timbre_server.errors import RouteNotFound, TimbreError
+from timbre_server.errors import TimbreError
 from timbre_server.ports import Blob, Take
 
 _METHODS: Final = frozenset({"GET", "HEAD"})
@@ -53,7 +53,7 @@ class LinkedSpeechRoute:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         links = self._speaker.links
         if links is None:
-            raise RouteNotFound("no route has this path")
+            raise unknown_path()
         query = parse_qs(scope["query_string"].decode("latin-1"))
         expires, signature = (query.get(name, [""])[-1] for name in ("expires", "signature"))
         linked = links.read(scope["path"], expires=expires, signature=signature)

@@ -41,7 +41,7 @@ def printable(name: str) -> str:
 
 def _rejection(kind: str, place: tuple[Any, ...], message: str) -> RequestRejected:
     if not place:
-        return InvalidBody("the body must be one JSON object, correctly written and not too deeply nested")
+        return InvalidBody("the body must be one JSON object in UTF-8, correctly written and not too deeply nested")
     param = str(place[0])
     if kind == "extra_forbidden":
         return unknown_field(str(place[-1]))

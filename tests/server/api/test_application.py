@@ -22,7 +22,9 @@ def error_of(response: httpx2.Response) -> dict[str, object]:
 )
 def test_a_path_that_no_route_has_is_not_found(http: httpx2.Client, path: str) -> None:
     response = http.get(path)
-    assert (response.status_code, error_of(response)["code"]) == (404, "unknown_url")
+    error = error_of(response)
+    assert (response.status_code, error["code"]) == (404, "unknown_url")
+    assert "begin with /v1/ and end without a slash" in str(error["message"])
 
 
 @pytest.mark.parametrize(

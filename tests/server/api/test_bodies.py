@@ -86,7 +86,7 @@ def test_a_one_off_recording_has_a_bound_of_its_own() -> None:
         parsed(reference_audio=base64.b64encode(b"0123456789").decode()).to_reference(9)
 
 
-@pytest.mark.parametrize("text", ["*", "A", "AA", "ä"])
+@pytest.mark.parametrize("text", ["*", "A", "AA", "ä", "data:audio/wav;base64,AAAA"])
 def test_a_one_off_recording_is_base64(text: str) -> None:
-    with pytest.raises(AudioUnreadable):
+    with pytest.raises(AudioUnreadable, match=r"base64 alone, without `data:` before it"):
         parsed(reference_audio=text).to_reference(10)
