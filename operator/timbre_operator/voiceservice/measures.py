@@ -78,7 +78,14 @@ class _Measure(str):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         del source, handler
-        return core_schema.no_info_after_validator_function(cls.checked, core_schema.str_schema(max_length=MAX_LENGTH))
+        # Somebody who writes 30 for 30s is to be told of units, not of texts.
+        text = core_schema.custom_error_schema(
+            core_schema.str_schema(max_length=MAX_LENGTH),
+            "measure",
+            custom_error_message="{advice}",
+            custom_error_context={"advice": cls._advice},
+        )
+        return core_schema.no_info_after_validator_function(cls.checked, text)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -66,6 +66,17 @@ def extra(**keywords: Any) -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in keywords.items()}
 
 
+def each_once(what: str) -> AfterValidator:
+    """No two items of a list have one name, as the API server wants it of a list of type map."""
+
+    def checked(items: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len({item.name for item in items}) < len(items):
+            raise PydanticCustomError("twice", "{sentence}", {"sentence": f"write each {what} once"})
+        return items
+
+    return AfterValidator(checked)
+
+
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 # The longest name that an object can have: RFC 1123 subdomain, 253 characters.
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field
 
 from timbre_operator.voiceservice.measures import Duration, Percent, Size
-from timbre_operator.voiceservice.model import Model, Opaque, Quantity, Rule, Text, extra
+from timbre_operator.voiceservice.model import Model, Opaque, Quantity, Rule, Text, each_once, extra
 
 _COMMIT: Final = "^[0-9a-f]{40}$"
 
@@ -88,6 +88,7 @@ class Resources(Model):
                 max_length=16,
                 json_schema_extra=extra(x_kubernetes_list_type="map", x_kubernetes_list_map_keys=["name"]),
             ),
+            each_once("claim"),
         ]
         | None
     ) = None

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from timbre_contract import labels
 from timbre_operator.errors import InvalidManifest
-from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text, extra
+from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text, each_once, extra
 from timbre_operator.voiceservice.names import RESERVED_ENDINGS
 from timbre_operator.voiceservice.redis import ManagedRedis, Redis
 from timbre_operator.voiceservice.results import ResultCache
@@ -79,6 +79,7 @@ class Spec(Model):
                 max_length=MAX_VOICES,
                 json_schema_extra=extra(x_kubernetes_list_type="map", x_kubernetes_list_map_keys=["name"]),
             ),
+            each_once("voice"),
         ]
         | None
     ) = None

@@ -122,6 +122,23 @@ def test_what_cannot_be_is_refused_even_where_unknown_fields_are_not() -> None:
         from_manifest(a_service().scaled_by("HPA", minReplicas=9, x=1).manifest, unknown="ignore")
 
 
+def test_a_voice_that_is_declared_twice_is_refused_as_the_api_server_does_it() -> None:
+    voice = {"name": "ann", "recording": {"path": "/a.wav"}}
+    assert "spec.voices: write each voice once" in _said(a_service().with_spec(voices=[voice, voice]).manifest)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"batching": {"maxPending": 30}}, "spec.batching.maxPending: write a duration such as"),
+        ({"redis": {"managed": {"maxMemory": 4096}}}, "spec.redis.managed.maxMemory: write a size such as"),
+        ({"voiceCache": {"device": {"keepFree": 0.2}}}, "spec.voiceCache.device.keepFree: write a share from"),
+    ],
+)
+def test_a_number_without_a_unit_is_answered_by_a_measure(spec: dict[str, Any], said: str) -> None:
+    assert said in _said(a_service().with_spec(**spec).manifest)
+
+
 def test_an_item_of_a_list_is_named_as_the_api_server_names_it() -> None:
     voices = [{"name": "ann", "recording": {"path": "/a.wav"}}, {"name": "bob", "recording": {}}]
     with pytest.raises(InvalidManifest) as refused:
