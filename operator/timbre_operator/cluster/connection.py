@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, Self
 
 import aiohttp
+import yaml  # type: ignore[import-untyped]  # ships no types
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -39,6 +40,11 @@ _CONNECTIONS: Final = 16
 """Four workers, the lease, events, scrapes' annotations, and the lists of a resync beside each other."""
 
 
+_NO_WAY: Final = "no way to the API server: not in a pod, and no usable KUBECONFIG"
+_NO_KUBECONFIG: Final = (yaml.YAMLError, TypeError, ValueError, LookupError, AttributeError)
+"""What the loader stumbles over in a file of another kind: it reads before it checks."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back."""
@@ -61,7 +67,9 @@ async def load_configuration() -> Configuration:
         try:
             await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # ships no types
         except (ConfigException, OSError) as error:
-            raise Unavailable(f"no way to the API server: not in a pod, and no usable KUBECONFIG ({error})") from error
+            raise Unavailable(f"{_NO_WAY} ({error})") from error
+        except _NO_KUBECONFIG as error:  # not in its words, which may quote the file
+            raise Unavailable(f"{_NO_WAY} (the file is none)") from error
     return configuration
 
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 COMMAND = Path(sys.executable).with_name("timbre-operator")
 
 
@@ -36,6 +38,16 @@ def test_without_a_cluster_it_says_so_and_ends_with_1(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "no way to the API server" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", ["just text", "[1]", "\tno: yaml", "clusters: 7", "token: {secret"])
+def test_a_file_that_is_no_kubeconfig_is_said_and_not_quoted(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config").write_text(text, "utf-8")
+    done = _run("--no-metrics-api", HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "config"))
+    assert done.returncode == 1
+    assert "no usable KUBECONFIG" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "secret" not in done.stdout + done.stderr
 
 
 def test_help_lists_every_setting_with_its_default() -> None:
