@@ -11,18 +11,27 @@ import pytest
 
 from tests.server.resultcache.sayings import DESCRIPTOR, VOICE, saying
 from tests.server.resultcache.shared_memory import World
-from tests.server.resultcache.stage import TTL_SECONDS, Pod, a_pod, speech_of
+from tests.server.resultcache.stage import NOW, TTL_SECONDS, Pod, a_pod, speech_of
 from tests.server.resultcache.test_keys import PARAMETER_CHANGES, VOICE_CHANGES
 from tests.virtual_time import in_virtual_time
 from timbre_server.domain.speech import AudioFormat
 from timbre_server.ports import CacheWish, ResultName
-from timbre_server.resultcache.codec import CorruptResult, decode, decode_signpost, encode_signpost
+from timbre_server.resultcache.codec import (
+    CorruptResult,
+    decode,
+    decode_signpost,
+    encode,
+    encode_signpost,
+    encode_too_long,
+)
 from timbre_server.resultcache.english import EnglishWords
 from timbre_server.resultcache.keys import ResultKeys
 from timbre_server.resultcache.sealing import Sealer
+from timbre_server.resultcache.takes import KeptTake, Label, TooLong, wav_from
 
 KEYS = ResultKeys(DESCRIPTOR, likeness=EnglishWords(("en",)))
-SAID, LIKE_IT = "I have 3 apples.", "i have three apples!"
+SAID, LIKE_IT, LIKE_BOTH = "I have 3 apples.", "i have three apples!", "I have, three apples."
+TAKE = Label("ab" * 8, NOW, 24_000)
 
 
 def similar_pods(world: World | None = None, count: int = 2, **options: Any) -> list[Pod]:
@@ -74,6 +83,14 @@ class TestSignposts:
     def test_it_is_no_speech_and_speech_is_none(self) -> None:
         with pytest.raises(CorruptResult):
             decode(encode_signpost("a" * 64, "b" * 64), key="a" * 64)
+        speech = KeptTake(TAKE, wav_from([np.zeros(100, np.int16)], TAKE.sample_rate_hz))
+        for other in (encode("a" * 64, speech), encode_too_long("a" * 64, TooLong(64 << 10))):
+            with pytest.raises(CorruptResult):
+                decode_signpost(other, key="a" * 64)
+
+    def test_it_leads_to_a_whole_key_or_nowhere(self) -> None:
+        with pytest.raises(CorruptResult):
+            decode_signpost(encode_signpost("a" * 64, "b" * 32), key="a" * 64)
 
     @pytest.mark.parametrize(
         "damage", [lambda blob: blob[:-1], lambda blob: blob[:-1] + b"\0", lambda blob: blob + b"x"]
@@ -179,6 +196,60 @@ async def test_a_signpost_to_what_has_gone_is_a_miss() -> None:
     await shared(world, 2)
     del world.blobs[ResultName(KEYS(saying(SAID)), VOICE.digest)]
     assert (await other.ask(LIKE_IT)).outcome == "miss"
+
+
+@in_virtual_time
+async def test_a_signpost_to_the_very_text_is_not_followed_again() -> None:
+    world = World()
+    one, other = similar_pods(world)
+    await one.ask(SAID)
+    await shared(world, 2)
+    del world.blobs[ResultName(KEYS(saying(SAID)), VOICE.digest)]
+    world.calls.clear()
+    assert (await other.ask(SAID)).outcome == "miss"
+    assert world.calls[:3] == ["get", "get", "claim"]  # its own key, the signpost, and then it is made
+
+
+@in_virtual_time
+async def test_a_damaged_signpost_is_a_miss() -> None:
+    world = World()
+    one, other = similar_pods(world)
+    await one.ask(SAID)
+    await shared(world, 2)
+    world.blobs[ResultName(KEYS.alike(saying(SAID)), VOICE.digest)] = b"damaged"
+    assert (await other.ask(LIKE_IT)).outcome == "miss"
+
+
+@in_virtual_time
+async def test_what_another_pod_said_is_heard_from_memory_for_the_next_text_like_it() -> None:
+    world = World()
+    one, other = similar_pods(world)
+    await one.ask(SAID)
+    await shared(world, 2)
+    await other.ask(LIKE_IT)
+    world.away = True
+    assert (await other.ask(LIKE_BOTH)).outcome == "similar"
+
+
+@in_virtual_time
+async def test_a_pod_that_has_but_a_file_of_the_very_text_asks_the_others_for_one_like_it() -> None:
+    world = World()
+    one, other = similar_pods(world)
+    said = await one.ask(SAID)
+    await shared(world, 2)
+    other.memory.put_encoded(other.cache.name(saying(LIKE_IT)), TAKE, AudioFormat.MP3, b"file", audio_seconds=1.0)
+    found = await other.ask(LIKE_IT)
+    assert (found.outcome, found.id) == ("similar", said.id)
+
+
+@in_virtual_time
+async def test_when_one_of_two_texts_goes_from_memory_the_other_is_still_found() -> None:
+    [pod] = similar_pods(count=1)
+    await pod.ask(SAID)
+    second = await pod.ask(LIKE_IT, CacheWish(reuse=False))
+    pod.memory.drop(KEYS(saying(SAID)))
+    found = await pod.ask(LIKE_BOTH)
+    assert (found.outcome, found.id) == ("similar", second.id)
 
 
 @in_virtual_time
