@@ -71,7 +71,7 @@ images: ## build the container images with docker, podman or buildah: IMAGES="se
 	@scripts/images.sh $(IMAGES)
 
 cluster: .venv/.dev ## start a single-node Kubernetes here (root on Debian or Ubuntu; it says first what it does), or use KUBE_CONTEXT's
-	@scripts/cluster.sh up
+	@scripts/cluster.sh up$(if $(KUBE_CONTEXT), && scripts/cluster.sh images)
 
 cluster-down: ## take it back: ARGS=--keep resumes it next time, ARGS=--wipe removes .cluster too
 	@scripts/cluster.sh down $(ARGS)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -76,6 +77,7 @@ def prepared(narration: Narration) -> tuple[LocalCluster, Mapping[str, str]]:
         "On a new machine Kubernetes is built from Go modules (about 8 minutes on two cores) while the images are\n"
         "(about 4 minutes); both stay, and the next run takes less than five minutes in all.\n"
     )
+    narration.follow("cluster", [ROOT / "scripts/cluster.sh", "check"])  # before minutes of building
     narration.follow_together({"images": [ROOT / "scripts/images.sh"], "cluster": [ROOT / "scripts/cluster.sh", "up"]})
     narration.follow("cluster", [ROOT / "scripts/cluster.sh", "images"])
     listed = subprocess.run([ROOT / "scripts/images.sh", "--names"], capture_output=True, text=True, check=True).stdout
@@ -228,4 +230,7 @@ def summary(narration: Narration, cluster: LocalCluster) -> str:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    main()
+    try:
+        main()
+    except RuntimeError as error:
+        sys.exit(f"demo: {error}")

@@ -37,6 +37,8 @@ class LocalCluster:
         runs = (found.folder / "run" / "kubelet.pid").exists()
         before = None if found.lent or runs else MachineState.now(found.folder)
         subprocess.run([root / "scripts/cluster.sh", "up"], check=True)
+        if found.lent:
+            subprocess.run([root / "scripts/cluster.sh", "images"], check=True)
         return replace(found, before=before)
 
     @property

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Brings up a Kubernetes cluster for end-to-end tests and the demo, or lends yours; .cluster/kubeconfig leads to it.
 # Usage: scripts/cluster.sh up | images | down [--keep | --wipe] | status | check
-#   up       starts a single-node cluster on this machine, which must be Debian or Ubuntu and you root; repeated, it starts
-#            what does not run
+#   up       starts a single-node cluster on this machine, which must be Debian or Ubuntu and you root, with the images that
+#            are built; repeated, it starts what does not run
 #   images   brings what scripts/images.sh built last to the cluster
 #   down     takes everything back; --keep resumes next time, --wipe removes .cluster too
 #   status   says what runs
-#   check    fails, with the reason, where this machine cannot run a node; starts nothing
-# With KUBE_CONTEXT=NAME it is the cluster of that context in your kubeconfig: images go there by `kind load`, `minikube image
-# load`, or a push to IMAGE_REPOSITORY; `down` forgets the context and leaves the cluster alone.
+#   check    fails, with the reason, where this machine cannot run a node, or images have no way to yours; starts nothing
+# With KUBE_CONTEXT=NAME it is the cluster of that context in your kubeconfig: `up` looks whether it answers; `images` brings
+# them there by `kind load`, `minikube image load`, or a push to IMAGE_REPOSITORY=REGISTRY/FOLDER, which must be set then;
+# `down` forgets the context and leaves the cluster alone.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
@@ -19,7 +20,13 @@ cd "$(dirname "$0")/.."
 bin() { "$ROOT/scripts/cluster_tools.sh" kubectl helm >&2 && echo "$("$ROOT/scripts/cluster_tools.sh" --path)/bin"; }
 
 # -- yours
+by_registry() { case $KUBE_CONTEXT in kind-* | minikube) false ;; esac; }
+check_way() {
+  ! by_registry || [ -n "${IMAGE_REPOSITORY:-}" ] ||
+    fail "the cluster of $KUBE_CONTEXT gets its images from a registry; say which: IMAGE_REPOSITORY=REGISTRY/FOLDER"
+}
 lend_context() {
+  check_way
   mkdir -p "$CLUSTER"
   [ ! -e "$OWNER_FILE" ] || [ "$(cat "$OWNER_FILE")" != "$CLUSTER" ] ||
     fail "the local cluster runs; end it first: scripts/cluster.sh down"
@@ -33,10 +40,10 @@ lend_context() {
 }
 send_images() {
   local name reference
-  case $KUBE_CONTEXT in
-    kind-* | minikube) ;;
-    *) scripts/images.sh --push && return ;;
-  esac
+  if by_registry; then
+    scripts/images.sh --push
+    return
+  fi
   while read -r name reference; do
     case $KUBE_CONTEXT in
       kind-*) kind load image-archive "$CLUSTER/images/$name.tar" --name "${KUBE_CONTEXT#kind-}" ;;
@@ -61,9 +68,10 @@ case $command${KUBE_CONTEXT:+-lent} in
   down) e2e/cluster/down.sh "$@" ;;
   status) status ;;
   check) check_machine ;;
-  up-lent) lend_context && send_images ;;
+  up-lent) lend_context ;;
   images-lent) send_images ;;
   down-lent) rm -f "$KUBECONFIG_FILE" && say "your cluster was left as it is" ;;
-  status-lent | check-lent) KUBECONFIG=$KUBECONFIG_FILE "$CLUSTER/bin/kubectl" get nodes ;;
+  check-lent) check_way ;;
+  status-lent) KUBECONFIG=$KUBECONFIG_FILE "$CLUSTER/bin/kubectl" get nodes ;;
   *) fail "usage: scripts/cluster.sh up | images | down [--keep | --wipe] | status | check" ;;
 esac
