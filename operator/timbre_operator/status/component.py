@@ -19,6 +19,8 @@ class Component:
     now: datetime
     image_field: str
     """Where its image is written."""
+    login: str
+    """How its pods log in at a registry."""
     memory_cure: str
     """What helps when it was killed for memory."""
     start_cure: str
@@ -54,6 +56,7 @@ def server_component(observed: Observed, now: datetime) -> Component:
         namespace=observed.service.namespace,
         now=now,
         image_field="spec.image",
+        login="imagePullSecrets in spec.podTemplate.spec",
         memory_cure=(
             f"raise spec.resources.limits.memory, or lower spec.voiceCache.host.maxBytes (now {spec.voice_cache.host.max_bytes})"
             f" or spec.resultCache.host.maxBytes (now {spec.result_cache.host.max_bytes})"
@@ -70,6 +73,8 @@ def redis_component(observed: Observed, now: datetime) -> Component:
         namespace=observed.service.namespace,
         now=now,
         image_field="the operator's settings (redis and exporter image of the chart)",
+        # No field of the spec reaches this pod; who edits the ServiceAccount helps those pods only that are made afterwards.
+        login=f"imagePullSecrets of ServiceAccount {observed.service.namespace}/default, and delete the pod",
         memory_cure=f"raise spec.redis.managed.maxMemory (now {managed.memory if managed else 'none'})",
         start_cure="see what it waits for",
     )

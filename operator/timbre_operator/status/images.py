@@ -19,11 +19,11 @@ _PULLING: Final = {
 _CURES: Final = (
     (
         r"toomanyrequests|429|rate limit",
-        "the registry lets nobody pull so often: use a mirror, or log in by imagePullSecrets in spec.podTemplate.spec",
+        "the registry lets nobody pull so often: use a mirror, or log in by {login}",
     ),
     (
         r"unauthorized|authentication required|denied|forbidden|40[13]\b|no basic auth",
-        "correct {image}, or let the pods log in by imagePullSecrets in spec.podTemplate.spec",
+        "correct {image}, or let the pods log in by {login}",
     ),
     (
         r"not ?found|manifest unknown|404|invalid reference|InvalidImageName|parse",
@@ -61,4 +61,4 @@ def _words(container: Container, pod: Pod) -> str:
 
 def _cure(words: str, component: Component) -> str:
     cure = next((cure for pattern, cure in _CURES if re.search(pattern, words, re.IGNORECASE)), _OTHERWISE)
-    return cure.format(image=component.image_field)
+    return cure.format(image=component.image_field, login=component.login)

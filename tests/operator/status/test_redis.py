@@ -96,6 +96,10 @@ _PODS: dict[str, tuple[APod, str, str]] = {
     "its image does not come": (
         a_redis_pod().waiting("ErrImagePull", "manifest unknown"), "ImagePullFailed", "valkey:8.1.8-alpine",
     ),
+    "its registry wants a login, which no field of the spec gives this pod": (
+        a_redis_pod().waiting("ErrImagePull", "401 Unauthorized"), "ImagePullFailed",
+        "let the pods log in by imagePullSecrets of ServiceAccount studio/default, and delete the pod",
+    ),
     "it fits nowhere": (
         a_redis_pod().unscheduled("0/3 nodes are available: 3 Insufficient memory."), "InsufficientMemory", "lower its requests",
     ),
