@@ -54,7 +54,8 @@ class ResultCache:
         self._keys = keys
         self._memory = memory
         self._shared = shared
-        self._limit_bytes = max_entry_bytes - HEAD_BYTES - WAV_HEADER_BYTES
+        overhead_bytes = 0 if shared is None else shared.overhead_bytes
+        self._limit_bytes = max_entry_bytes - overhead_bytes - HEAD_BYTES - WAV_HEADER_BYTES
         self._clock = clock
         self._flights = Flights()
         self._audience = Audience()

@@ -21,7 +21,7 @@ from timbre_server.resultcache.codec import (
     encode_signpost,
     encode_too_long,
 )
-from timbre_server.resultcache.sealing import Sealer
+from timbre_server.resultcache.sealing import OVERHEAD_BYTES, Sealer
 from timbre_server.resultcache.synthesis_lease import SynthesisLease
 from timbre_server.resultcache.takes import Found, KeptTake, TooLong
 
@@ -52,6 +52,11 @@ class SharedResultTier:
         """With the digest of the recording that speaks."""
         self._looks: dict[str, asyncio.Future[_Seen | None]] = {}
         """Under way, by key; None comes of those whose caller has left: then the others look themselves."""
+
+    @property
+    def overhead_bytes(self) -> int:
+        """By how much an entry is longer here than what was encoded."""
+        return 0 if self._sealer is None else OVERHEAD_BYTES
 
     async def fetch(self, name: ResultName) -> KeptTake | TooLong | None:
         """What is there; None where nothing sound is, or nobody can tell.  Callers at one time share one look."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.server.resultcache.sayings import DESCRIPTOR, saying
 from tests.server.resultcache.shared_memory import SharedMemory, World
-from tests.server.resultcache.stage import a_pod
+from tests.server.resultcache.stage import PIECE_SAMPLES, PIECES, a_pod
 from tests.virtual_time import in_virtual_time
 from timbre_server.errors import ConfigurationError
 from timbre_server.resultcache.codec import CorruptResult
@@ -130,3 +130,20 @@ async def test_what_was_not_sealed_is_no_speech_for_a_pod_that_seals() -> None:
     key = ResultKeys(DESCRIPTOR, secret=SEALER.naming_secret)(saying())
     await SharedMemory(world).publish(name._replace(key=key), plain, None)
     assert (await sealing.ask()).outcome == "miss"
+
+
+@pytest.mark.parametrize("sealer", [None, SEALER], ids=["readable", "sealed"])
+@in_virtual_time
+async def test_an_entry_as_it_is_stored_is_within_the_bound(sealer: Sealer | None) -> None:
+    world = World()
+    await a_pod(world, sealer=sealer).ask()
+    await world.until(lambda: len(world.blobs) == 1 and not world.leases)
+    [stored] = world.blobs.values()
+    assert len(stored) > PIECES * PIECE_SAMPLES * 2
+    for max_entry_bytes, outcome in ((len(stored), "hit"), (len(stored) - 1, "miss")):
+        world.blobs.clear()
+        pod = a_pod(world, sealer=sealer, max_entry_bytes=max_entry_bytes)
+        await pod.ask()
+        await world.until(lambda: len(world.blobs) == 1 and not world.leases)
+        assert all(len(blob) <= max_entry_bytes for blob in world.blobs.values())
+        assert (await pod.ask()).outcome == outcome
