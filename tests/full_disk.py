@@ -16,7 +16,7 @@ def fill_disk(data: Path, client: redis.Redis) -> None:
     folder = data / "appendonlydir"
     numbers = [int(path.name.split(".")[-3]) for path in folder.glob("*.incr.aof")]
     (folder / f"appendonly.aof.{max(numbers) + 1}.incr.aof").symlink_to(FULL)
-    _next_file(client)
+    next_file(client)
     with contextlib.suppress(redis.exceptions.ResponseError):
         while client.set("written", "in memory only"):
             pass
@@ -24,12 +24,13 @@ def fill_disk(data: Path, client: redis.Redis) -> None:
 
 def make_room(client: redis.Redis) -> None:
     """Its next file is a plain one again; what it could not write yet is written there."""
-    _next_file(client)
+    next_file(client)
     while _persistence(client)["aof_last_write_status"] != "ok":
         pass
 
 
-def _next_file(client: redis.Redis) -> None:
+def next_file(client: redis.Redis) -> None:
+    """Lets it write what it holds into one file, and go on in another."""
     client.bgrewriteaof()
     while any(_persistence(client)[name] for name in ("aof_rewrite_scheduled", "aof_rewrite_in_progress")):
         pass

@@ -146,12 +146,18 @@ def _pod_template(inputs: Inputs, managed: ManagedRedis) -> Manifest:
 
 def _container(inputs: Inputs, managed: ManagedRedis) -> Manifest:
     memory = f"{ceil(managed.memory.bytes / _MEMORY_SHARE / MIB)}Mi"
-    ping = ["-p", str(REDIS_PORT), "--user", PROBE_USER, "--pass", "-", "--no-auth-warning", "ping"]
+    asks = ["-p", str(REDIS_PORT), "--user", PROBE_USER, "--pass", "-", "--no-auth-warning"]
     # -e: an error, as LOADING while the file is read, is a failure; without it redis-cli exits with 0.
-    serves: Manifest = {"exec": {"command": ["redis-cli", "-e", *ping]}, "periodSeconds": 5, "timeoutSeconds": 3}
-    # Whatever it answers, it lives: with a disk that is full it answers MISCONF, and a restart would lose what it has not
-    # written.
-    lives: Manifest = {"exec": {"command": ["redis-cli", *ping]}, "periodSeconds": 10, "timeoutSeconds": 3}
+    serves: Manifest = {
+        "exec": {"command": ["redis-cli", "-e", *asks, "ping"]},
+        "periodSeconds": 5,
+        "timeoutSeconds": 3,
+    }
+    # With a disk that is full it answers a ping with MISCONF, and a restart would lose what it has not written.  So it has
+    # started when it takes another command, which reads and writes nothing: to wait for no replica is over at once.
+    started: Manifest = {**serves, "exec": {"command": ["redis-cli", "-e", *asks, "wait", "0", "0"]}}
+    # And whatever it answers, it lives.
+    lives: Manifest = {"exec": {"command": ["redis-cli", *asks, "ping"]}, "periodSeconds": 10, "timeoutSeconds": 3}
     return {
         "name": "redis",
         "image": inputs.release.redis_image,
@@ -161,7 +167,7 @@ def _container(inputs: Inputs, managed: ManagedRedis) -> Manifest:
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         # Reading 4 GB of append-only file takes about a minute; ten are for slow disks.
-        "startupProbe": {**serves, "failureThreshold": 120},
+        "startupProbe": {**started, "failureThreshold": 120},
         "readinessProbe": {**serves, "failureThreshold": 2},
         "livenessProbe": {**lives, "failureThreshold": 6},
         "volumeMounts": [

@@ -42,7 +42,7 @@ bind * -::*
 protected-mode no
 aclfile {acl_folder}/users.acl
 dir {DATA_FOLDER}
-# A crash of the pod loses nothing, one of the node at most a second.
+# A node that is lost takes the last two seconds along at most; the disk waits for no enrolment and no cache.
 appendonly yes
 appendfsync everysec
 save ""
@@ -63,7 +63,7 @@ def users_acl(passwords: RedisPasswords) -> str:
         f"user {POD_USER} on #{_hash(passwords.pods)} ~{VERSION_PREFIX}* resetchannels &{VERSION_PREFIX}* {_POD_COMMANDS}\n"
         f"user {OPERATOR_USER} on #{_hash(passwords.operator)} resetkeys resetchannels {_OPERATOR_COMMANDS}\n"
         f"user {MONITOR_USER} on #{_hash(monitor_password(passwords))} resetkeys resetchannels {_MONITOR_COMMANDS}\n"
-        f"user {PROBE_USER} on nopass resetkeys resetchannels -@all +ping\n"
+        f"user {PROBE_USER} on nopass resetkeys resetchannels -@all +ping +wait\n"
     )
 
 

@@ -15,7 +15,7 @@ import redis.exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.full_disk import fill_disk
+from tests.full_disk import fill_disk, next_file
 from tests.operator.desired.children import PASSWORDS, children_of, container_of, server_pod
 from tests.operator.manifests import a_service
 from tests.redis_server import BINARY, REDIS_IS_HERE, free_port
@@ -39,8 +39,9 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @contextmanager
-def _redis(folder: Path) -> Iterator[int]:
-    """A server with the operator's two files and its append-only file in the folder; killed at the end."""
+def _redis(folder: Path, *more: str, until: str = "Ready to accept connections") -> Iterator[int]:
+    """A server with the operator's two files and its append-only file in the folder, once it has said so much; killed at the
+    end."""
     if not REDIS_IS_HERE and not os.environ.get("CI"):
         pytest.skip("redis-server is not installed; make setup says how")
     managed = a_service().with_spec(redis={"managed": {"maxMemory": "100Mi"}}).built().managed_redis
@@ -49,7 +50,7 @@ def _redis(folder: Path) -> Iterator[int]:
     (folder / "users.acl").write_text(users_acl(PASSWORDS) + tester, "utf-8")
     number = free_port()
     text = redis_conf(managed, port=number, acl_folder=str(folder))
-    (folder / "redis.conf").write_text(text.replace("dir /data", f"dir {folder}"), "utf-8")
+    (folder / "redis.conf").write_text("\n".join([text.replace("dir /data", f"dir {folder}"), *more]), "utf-8")
     server = subprocess.Popen(
         [BINARY, folder / "redis.conf"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -57,7 +58,7 @@ def _redis(folder: Path) -> Iterator[int]:
     said = []
     for line in server.stdout:
         said.append(line)
-        if "Ready to accept connections" in line:
+        if until in line:
             break
     else:
         pytest.fail(f"redis-server did not start: {''.join(said)}")
@@ -214,23 +215,38 @@ def test_nobody_gets_in_without_a_password(port: int) -> None:
         client.ping()
 
 
-def _probe(port: int, kind: str = "readinessProbe") -> list[str]:
+_PROBES = ["startupProbe", "readinessProbe", "livenessProbe"]
+
+
+def _probe(port: int, kind: str) -> list[str]:
     template = children_of(a_service())["StatefulSet/narrator-redis"]["spec"]["template"]
     command = container_of(template, "redis")[kind]["exec"]["command"]
     return [str(port) if word == "6379" else word for word in command]
 
 
-def test_the_probe_answers_for_a_server_that_serves(port: int) -> None:
-    done = subprocess.run(_probe(port), capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "PONG")
-    assert subprocess.run(_probe(free_port()), capture_output=True, check=False).returncode != 0
+@pytest.mark.parametrize("kind", _PROBES)
+def test_each_probe_passes_at_a_server_that_serves_and_at_no_other(kind: str, port: int) -> None:
+    assert _passes(_probe(port, kind))
+    assert not _passes(_probe(free_port(), kind))
 
 
-def test_the_probe_fails_where_the_server_answers_with_an_error(port: int) -> None:
-    """As it does while it reads its file: LOADING.  Here the error is that this user may do nothing but ping."""
-    *probe, ping = _probe(port)
+def test_a_probe_may_ask_for_nothing_else(port: int) -> None:
+    *probe, ping = _probe(port, "readinessProbe")
     assert ping == "ping"
-    assert subprocess.run([*probe, "dbsize"], capture_output=True, check=False).returncode != 0
+    assert not _passes([*probe, "dbsize"])
+
+
+def test_a_server_that_reads_its_file_has_not_started_and_lives(tmp_path: Path) -> None:
+    with (
+        _redis(tmp_path) as number,
+        _client(number, "timbre", PASSWORDS.pods) as client,
+        _client(number, "tester", "tests") as tester,
+    ):
+        client.mset({f"timbre:1:{place}": os.urandom(1024) for place in range(2000)})
+        next_file(tester)  # in which each key is one to load
+    slowly = "key-load-delay 20000", "loading-process-events-interval-bytes 1024"  # 20 ms for each key
+    with _redis(tmp_path, *slowly, until="Server initialized") as number:
+        assert [_passes(_probe(number, kind)) for kind in _PROBES] == [False, False, True]
 
 
 def _passes(probe: list[str]) -> bool:
@@ -240,8 +256,7 @@ def _passes(probe: list[str]) -> bool:
 def test_a_server_whose_disk_is_full_is_not_ready_and_not_killed_for_it(tmp_path: Path) -> None:
     with _redis(tmp_path) as number, _client(number, "tester", "tests") as tester:
         fill_disk(tmp_path, tester)
-        assert not _passes(_probe(number, "readinessProbe"))
-        assert _passes(_probe(number, "livenessProbe"))
+        assert [_passes(_probe(number, kind)) for kind in _PROBES] == [True, False, True]
         with _client(number, OPERATOR_USER, PASSWORDS.operator) as operator:
             with pytest.raises(redis.exceptions.ResponseError, match="MISCONF"):
                 operator.ping()
