@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from e2e.pods import Client
 from e2e.rendered import children
 
 Images = Mapping[str, str]
+ROOT = Path(__file__).resolve().parents[1]
 # Field 22 of stat(5): hundredths of a second after the boot.
 PROCESS_START = """
 import time
@@ -20,6 +25,18 @@ ticks = open("/proc/1/stat").read().rsplit(")", 1)[1].split()[19]
 print(time.time() - float(open("/proc/uptime").read().split()[0]) + int(ticks) / 100)
 """
 REDIS_CLI = ["redis-cli", "--user", "timbre", "--pass", "the pods' password", "--no-auth-warning"]
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize(("image", "most"), [("server", 800), ("operator", 400)])
+def test_image_is_no_larger_than_promised(image: str, most: int, measured: Callable[[str, float, str], None]) -> None:
+    """Unpacked, as the build prints it; a file that a later layer removes counts, for every node pulls it."""
+    archive = Path(os.environ.get("TIMBRE_CLUSTER", ROOT / ".cluster")) / "images" / f"{image}.tar"
+    counted = [sys.executable, str(ROOT / "scripts/image_parts.py"), str(archive)]
+    printed = subprocess.run(counted, capture_output=True, text=True, check=True).stdout
+    megabytes = int(printed.partition(" MB; ")[0])
+    measured(f"image {image}, unpacked", megabytes, "MB")
+    assert megabytes <= most, printed
 
 
 @pytest.mark.parametrize("engine", ["stub", "embedded"])
