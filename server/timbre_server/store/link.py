@@ -21,7 +21,7 @@ from timbre_server.store.breaker import Breaker
 from timbre_server.store.budget import Budget, current_budget, request_budget
 from timbre_server.store.clients import Client, Clients
 from timbre_server.store.patience import Patience
-from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, cannot_write, is_no_answer, refusal
+from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, cannot_write, is_no_answer, refusal, words_of
 from timbre_server.telemetry.log import get_logger
 
 __all__ = ["Client", "RedisLink"]
@@ -78,7 +78,7 @@ class RedisLink:
                 if self._settings.wait_aof:
                     await self._check_disk()
         except LIBRARY_ERRORS as error:
-            _LOG.warning("redis is away at the start: %s", refusal(error).message)
+            _LOG.warning("redis is away at the start (%s)", words_of(error))
             return False
         return True
 
@@ -179,7 +179,7 @@ class RedisLink:
                 await self._drop_idle()  # the name that we connect to may lead to another server by now
             return refusal(error)
         if self._breaker.failed():
-            _LOG.warning("redis does not answer; nobody asks it until a probe succeeds (%s)", type(error).__name__)
+            _LOG.warning("redis does not answer; nobody asks it until a probe succeeds (%s)", words_of(error))
             # In a context of its own: it works for no request.
             self._probing = asyncio.create_task(self._probe(), name="redis-probe", context=Context())
             self._probing.add_done_callback(self._probed)

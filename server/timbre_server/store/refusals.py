@@ -62,6 +62,11 @@ def cannot_write(error: Exception) -> bool:
     return _code(error) == "MISCONF"
 
 
+def words_of(error: Exception) -> str:
+    """For the log, never for a client: what the system, Redis or the library said, as which address refuses a connection."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
 def refusal(error: Exception) -> Unavailable:
     """Our error for one of ``LIBRARY_ERRORS``."""
     if isinstance(error, redis.exceptions.OutOfMemoryError):

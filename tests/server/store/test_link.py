@@ -283,9 +283,10 @@ async def test_all_reads_of_a_request_share_its_budget(own_redis: RedisServer) -
             assert asyncio.get_running_loop().time() - began < SOON_SECONDS
 
 
-async def test_a_server_starts_without_its_redis_and_says_so() -> None:
-    link = RedisLink(RedisSettings(url=f"redis://127.0.0.1:{free_port()}"))
+async def test_a_server_starts_without_its_redis_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    link = RedisLink(RedisSettings(url=f"redis://127.0.0.1:{(port := free_port())}"))
     assert await link.start() is False
+    assert f"127.0.0.1:{port}" in caplog.text
     await link.close()
 
 

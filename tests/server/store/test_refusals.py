@@ -7,7 +7,7 @@ import redis.exceptions
 from redis._parsers import BaseParser
 
 from timbre_server.errors import RegistryFull, StoreUnavailable
-from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, is_no_answer, refusal
+from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, is_no_answer, refusal, words_of
 
 REPLIES = {
     "READONLY You can't write against a read only replica.": "read-only replica",
@@ -71,3 +71,10 @@ def test_an_error_about_one_command_is_an_answer(word: str) -> None:
 
 def test_our_own_full_pool_says_nothing_of_the_server() -> None:
     assert not is_no_answer(redis.exceptions.MaxConnectionsError())
+
+
+def test_the_log_has_what_a_client_is_not_told() -> None:
+    assert (
+        words_of(OSError("Connect call failed ('10.0.0.7', 6379)")) == "OSError: Connect call failed ('10.0.0.7', 6379)"
+    )
+    assert words_of(TimeoutError()) == "TimeoutError"
