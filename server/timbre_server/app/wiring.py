@@ -198,7 +198,8 @@ def build_engine(settings: EngineSettings) -> Engine:
         factory = getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise ConfigurationError(
-            f"the engine {settings.name} needs a package that is not installed ({error.name}); install timbre[{settings.name}]"
+            f"the engine {settings.name} needs a package that is not installed ({error.name}); install Timbre with its extra"
+            f" {settings.name}"
         ) from error
     engine: Engine = factory.from_options(settings.options)
     return engine

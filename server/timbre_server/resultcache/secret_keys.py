@@ -41,7 +41,7 @@ def needing_cryptography(variable: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise ConfigurationError(
-            f"{variable} needs a package that is not installed (cryptography); install timbre[encryption]"
+            f"{variable} needs a package that is not installed (cryptography); install Timbre with its extra encryption"
         ) from error
 
 

@@ -51,7 +51,7 @@ class ObjectResults:
         except ImportError as error:
             raise ConfigurationError(
                 "TIMBRE_RESULT_CACHE__STORAGE=object needs a package that is not installed (obstore); install"
-                " timbre[object-storage]"
+                " Timbre with its extra object-storage"
             ) from error
         self._library: Any = obstore
         try:

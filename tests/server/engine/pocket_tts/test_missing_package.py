@@ -11,7 +11,7 @@ from timbre_server.errors import ConfigurationError
 from timbre_server.settings import EngineSettings
 
 
-def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_torch_the_extra_is_named_and_no_package_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("timbre_server.engine.pocket_tts")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
@@ -19,4 +19,5 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         build_engine(EngineSettings(name="pocket-tts", options={"path": "/nowhere"}))
 
     assert "torch" in refused.value.message
-    assert "timbre[pocket-tts]" in refused.value.message
+    assert "install Timbre with its extra pocket-tts" in refused.value.message
+    assert "timbre[" not in refused.value.message  # nothing is published under that name by us
