@@ -85,7 +85,7 @@ def test_a_file_without_proper_keys_stops_the_start(tmp_path: Path, content: byt
 @pytest.mark.parametrize("module", ["ciphers.aead", "kdf.hkdf"])
 def test_without_the_package_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setitem(sys.modules, f"cryptography.hazmat.primitives.{module}", None)
-    with pytest.raises(ConfigurationError, match=r"LINK_KEYS_FILE.*timbre\[encryption\]"):
+    with pytest.raises(ConfigurationError, match=r"LINK_KEYS_FILE.*extra encryption"):
         LinkKeys([NEW])
 
 

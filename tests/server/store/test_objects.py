@@ -104,7 +104,7 @@ def test_what_is_no_bucket_stops_the_start(url: str) -> None:
 
 def test_without_the_package_the_start_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "obstore", None)
-    with pytest.raises(ConfigurationError, match=r"timbre\[object-storage\]"):
+    with pytest.raises(ConfigurationError, match=r"extra object-storage"):
         a_bucket("memory:///")
 
 
