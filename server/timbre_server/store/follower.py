@@ -59,6 +59,8 @@ class Follower:
         self._compare = compare
         self._clock = clock
         self._health = LogHealth()
+        self._gap_told = self._health.known_up_to
+        """Of which outage, by what was known before it.  A pod that never followed has missed nothing."""
         self._seen: EntryId | None = None
         self._promised: tuple[float, EntryId] = (0.0, ORIGIN)
         """From when on a read must show at least which entry."""
@@ -147,8 +149,9 @@ class Follower:
             self.connects += 1
             self._suspicion = ""
             start = resumption(self._seen, await self._extent(client))
-            if start.gap:
+            if start.gap and self._health.known_up_to != self._gap_told:  # once per outage
                 _log.warning("the log of changes has a gap behind %s", self._seen)
+                self._gap_told = self._health.known_up_to
             self._seen = start.position
             await self._compare()
             if not self._suspicion:

@@ -180,6 +180,7 @@ class Reconciliation:
 
     async def _restore_all(self) -> None:
         grace_ends_at = asyncio.get_running_loop().time() + self._grace_seconds
+        told = ""
         while True:
             try:
                 while self._unburied:
@@ -198,7 +199,9 @@ class Reconciliation:
                     self._emptied = False
                     _log.warning("what was held here of the voice store is published again")
             except (StoreUnavailable, RegistryFull) as error:
-                _log.warning("a voice could not be published again: %s", error.code)
+                if error.code != told:  # once per reason, and it tries on
+                    _log.warning("a voice could not be published again yet: %s", error.code)
+                    told = error.code
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _recording(self, name: VoiceName) -> bytes | None:

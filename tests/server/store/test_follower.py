@@ -13,6 +13,7 @@ import pytest
 from tests.fault_proxy import FaultProxy, slow
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, Pod, a_voice, by_hand, cut_followers, elsewhere, running
+from timbre_server.errors import StoreUnavailable
 from timbre_server.ports import VoiceChange
 from timbre_server.settings import RedisSettings
 from timbre_server.store import follower as follower_module
@@ -127,6 +128,37 @@ async def test_what_was_compared_amid_a_suspicion_is_not_trusted_for_a_moment(
         while len(trusted) < 3:
             await follower.turn()
     assert not any(trusted)
+
+
+async def test_a_gap_is_told_once_however_often_the_pod_has_to_try(
+    redis_server: RedisServer, scope: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = True
+
+    async def compare() -> None:
+        if away:
+            raise StoreUnavailable("away")
+
+    async def tries(follower: Follower) -> None:
+        reached = follower.connects + 4
+        while follower.connects < reached:
+            await follower.turn()
+
+    pod = Pod(redis_server, scope)
+    async with following(pod, compare) as follower:
+        with by_hand(redis_server) as client:
+            await tries(follower)
+            client.delete(pod.keys.changes())
+            await tries(follower)
+            assert "gap" not in caplog.text  # it never followed the log
+            away = False
+            while not follower.healthy:
+                await follower.turn()
+            away = True
+            client.delete(pod.keys.changes())
+            cut_followers(client)
+            await tries(follower)
+    assert caplog.text.count("has a gap") == 1
 
 
 async def test_an_answer_proves_nothing_of_the_time_that_it_took(redis_server: RedisServer, scope: str) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
+from tests.full_disk import fill_disk, make_room
 from tests.redis_server import RedisServer
-from tests.server.store.pods import ADA, GRACE, Pod, a_voice, by_hand, elsewhere, running
+from tests.server.store.pods import ADA, GRACE, PATIENCE_SECONDS, Pod, a_voice, by_hand, elsewhere, running
 from tests.server.store.registries import linked, unhurried
 from timbre_contract.keys import ServiceKeys
+from timbre_server.domain.voice import VoiceRecord
 from timbre_server.errors import VoiceNotFound
 from timbre_server.ports import VoiceChange, VoiceName
+from timbre_server.store import reconciliation as reconciliation_module
 from timbre_server.store.holdings import Holdings
+from timbre_server.store.link import RedisLink
 from timbre_server.store.reconciliation import Reconciliation, Verdict, verdict
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Version, Versions, VoiceVersion
 
@@ -74,6 +79,51 @@ async def test_an_answer_older_than_what_is_held_buries_nothing(
             await reconciliation.compare()
         assert told == []
         assert holdings.look(ADA) == replace(a_voice(), generation=2)
+
+
+class Counting(RedisVoiceStore):
+    """A registry that counts what it was asked to restore, up to the fifth time."""
+
+    restorations = 0
+
+    def __init__(self, link: RedisLink, keys: ServiceKeys) -> None:
+        super().__init__(link, keys)
+        self.fifth = asyncio.Event()
+
+    async def restore_voice(self, voice: VoiceRecord, reference_flac: bytes | None) -> bool:
+        self.restorations += 1
+        if self.restorations == 5:
+            self.fifth.set()
+        return await super().restore_voice(voice, reference_flac)
+
+
+@pytest.mark.parametrize("lacking", ["memory", "disk"])
+async def test_of_a_redis_that_is_empty_and_full_one_line_tells(
+    writing_redis: RedisServer, lacking: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reconciliation_module, "_RETRY_SECONDS", 0.01)
+    async with linked(unhurried(writing_redis)) as link, asyncio.timeout(PATIENCE_SECONDS):
+        store, holdings = Counting(link, ServiceKeys("full")), Holdings(max_recording_bytes=100)
+        reconciliation = Reconciliation(store, holdings, tell=lambda _: None, grace_seconds=0.0)
+        with holdings.flight(ADA) as flight:
+            holdings.keep(flight, await store.add_voice(a_voice(), b"flac"))
+        await reconciliation.compare()
+        with by_hand(writing_redis) as client:
+            client.flushall()
+            if lacking == "disk":
+                fill_disk(writing_redis.folder, client)
+            else:
+                client.config_set("maxmemory", 1)
+            await reconciliation.compare()
+            await store.fifth.wait()
+            assert reconciliation.degraded
+            if lacking == "disk":
+                make_room(client)
+            else:
+                client.config_set("maxmemory", 0)
+        await reconciliation.settled()
+        assert not reconciliation.degraded
+    assert caplog.text.count("could not be published again yet") == 1
 
 
 async def test_what_was_asked_before_everything_was_compared_is_not_kept(redis_server: RedisServer, scope: str) -> None:
