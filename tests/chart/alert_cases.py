@@ -176,7 +176,17 @@ CASES: Final = (
     ),
     Case(
         "TimbreRedisNotWriting",  # it runs all the while
-        {_service("redis_aof_last_write_status"): "0+0x30 1+0x60", _service("redis_up"): "1+0x90"},
+        {
+            _service("redis_aof_last_write_status"): "0+0x30 1+0x60",
+            _service("redis_aof_enabled"): "1+0x90",
+            _service("redis_up"): "1+0x90",
+        },
+        silent=(4, 33),
+        fires=(6, 29),
+    ),
+    Case(
+        "TimbreRedisNotWriting",  # its file was turned off, whose last write went well
+        {_service("redis_aof_last_write_status"): "1+0x90", _service("redis_aof_enabled"): "0+0x30 1+0x60"},
         silent=(4, 33),
         fires=(6, 29),
     ),

@@ -13,6 +13,7 @@ API_SERVER: Final = frozenset({"aggregator_unavailable_apiservice"})
 EXPORTER: Final = frozenset({
     "redis_up", "redis_memory_used_bytes", "redis_memory_max_bytes", "redis_commands_processed_total",
     "redis_evicted_keys_total", "redis_keyspace_hits_total", "redis_keyspace_misses_total", "redis_aof_last_write_status",
+    "redis_aof_enabled",
 })  # fmt: skip
 """redis_exporter's, of those that it has; tests/chart/test_queries.py finds them."""
 

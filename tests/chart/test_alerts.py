@@ -105,6 +105,7 @@ def test_a_service_that_is_idle_calls_nobody(rules: Path) -> None:
         "timbre_voice_stale_reads_total": "0+0x90",
         "redis_up": "1+0x90",
         "redis_aof_last_write_status": "1+0x90",
+        "redis_aof_enabled": "1+0x90",
     }
     labels = 'namespace="studio",voiceservice="narrator",pod="narrator-a"'
     series = [{"series": f"{name}{{{labels}}}", "values": values} for name, values in quiet.items()]

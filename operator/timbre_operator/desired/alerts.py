@@ -35,6 +35,7 @@ REDIS_UP: Final = "redis_up"
 REDIS_USED_BYTES: Final = "redis_memory_used_bytes"
 REDIS_MAX_BYTES: Final = "redis_memory_max_bytes"
 REDIS_WRITES: Final = "redis_aof_last_write_status"
+REDIS_KEEPS_FILE: Final = "redis_aof_enabled"
 """Names of redis_exporter 1.88 (docs/metrics.md has ours)."""
 
 
@@ -196,12 +197,13 @@ def _about_redis(service: VoiceService) -> Iterator[Manifest]:
         yield _alert(
             service,
             "TimbreRedisNotWriting",
-            f"{_selected(service, REDIS_WRITES)} == 0",
+            f"{_selected(service, REDIS_WRITES)} == 0 or {_selected(service, REDIS_KEEPS_FILE)} == 0",
             lasting="5m",
             severity="critical",
-            summary=f"The Redis of {_named(service)} cannot write to its disk",
-            description="It takes no writes until it can: enrolments and deletions are refused with 503. Where the disk is"
-            " full, raise spec.redis.managed.storage.size. Don't restart it: what is not on its disk would be lost.",
+            summary=f"The Redis of {_named(service)} does not write to its disk",
+            description="It cannot, and then it refuses enrolments and deletions with 503; or somebody has turned its file off."
+            " Where the disk is full, raise spec.redis.managed.storage.size. Don't restart it: what is not on its disk would"
+            " be lost.",
         )
 
 
