@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _need_redis() -> None:
     if not REDIS_IS_HERE and not os.environ.get("CI"):
-        pytest.skip("redis-server is not installed; make setup says how")
+        pytest.skip("redis-server is not installed; make redis installs it")
 
 
 @pytest.fixture(scope="session")

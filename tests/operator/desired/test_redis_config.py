@@ -43,7 +43,7 @@ def _redis(folder: Path, *more: str, until: str = "Ready to accept connections")
     """A server with the operator's two files and its append-only file in the folder, once it has said so much; killed at the
     end."""
     if not REDIS_IS_HERE and not os.environ.get("CI"):
-        pytest.skip("redis-server is not installed; make setup says how")
+        pytest.skip("redis-server is not installed; make redis installs it")
     managed = a_service().with_spec(redis={"managed": {"maxMemory": "100Mi"}}).built().managed_redis
     assert managed is not None
     tester = "user tester on >tests ~written +acl|dryrun +command +info +set +bgrewriteaof\n"
