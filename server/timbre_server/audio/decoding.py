@@ -47,7 +47,7 @@ _DRAIN_SECONDS: Final = 1.0
 _BROKEN: Final = "The recording could not be decoded; convert it to WAV and send it again."
 
 _UNREADABLE: Final[Mapping[Failure, str]] = {
-    Failure.UNSUPPORTED: f"The recording is none of {SUPPORTED}.",
+    Failure.UNSUPPORTED: f"The recording is none of {SUPPORTED}; send the file, not its name.",
     Failure.CODEC: "The codec of the recording is not supported; convert it to WAV and send it again.",
     Failure.OUT_OF_RANGE: "The recording must have 1 to 6 channels at 8 to 192 kHz.",
     Failure.NO_AUDIO: "The file holds no audio that can be decoded.",
@@ -103,6 +103,8 @@ class RecordingDecoder:
         """
         if len(data) > self._limits.max_bytes:
             raise AudioTooLarge(f"The recording is larger than {_in_mib(self._limits.max_bytes)} MiB.", param=param)
+        if not data:
+            raise AudioUnreadable("The recording is empty.", param=param)
         if container_of(data) is None:
             raise self._rejection(Failure.UNSUPPORTED, param)
         async with self._children:

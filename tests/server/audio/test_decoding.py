@@ -90,6 +90,13 @@ async def test_what_is_no_recording_is_unreadable(decoder: RecordingDecoder, dat
     assert len(caught.value.message) < 100
 
 
+async def test_an_empty_recording_and_one_that_is_only_a_name_are_told_so(decoder: RecordingDecoder) -> None:
+    with pytest.raises(AudioUnreadable, match="is empty"):
+        await decoder.decode(b"")
+    with pytest.raises(AudioUnreadable, match="send the file, not its name"):
+        await decoder.decode(b"examples/voices/librivox-male.flac")
+
+
 @pytest.mark.parametrize("kind", ["wav", "mp3", "ogg opus", "flac", "webm opus", "aac"])
 async def test_a_file_that_breaks_off_counts_with_what_is_there(decoder: RecordingDecoder, kind: str) -> None:
     data = file_of(kind)
