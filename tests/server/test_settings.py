@@ -47,6 +47,7 @@ def test_service_links_of_a_service_called_timbre_are_ignored(monkeypatch: pytes
         ("TIMBRE_HTTP__PORT", "70000"),
         ("TIMBRE_ENGINE__NAME", "imaginary"),
         ("TIMBRE_BATCHING__MAX_PENDING_SECONDS", "-17"),
+        ("TIMBRE_DRAIN__TIMEOUT_SECONDS", "1e999"),
         ("TIMBRE_ENGINE__OPTIONS", "{broken"),
     ],
 )
