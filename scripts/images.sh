@@ -73,35 +73,52 @@ install_packages() { # WHY PACKAGE...
   RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $install >/dev/null
 }
 
-# With chroot isolation a RUN uses the machine's network; the default one would leave a bridge and firewall rules behind.
-# Its storage is bound onto itself, and a build that failed leaves its layers mounted.
+# Buildah's storage is bound onto itself, and a build that failed leaves its layers mounted.
 release_storage() {
   awk -v below="$state/buildah/" 'index($2, below) == 1 { print $2 }' /proc/mounts | sort -r | xargs -r umount
 }
 run_buildah() { buildah --root "$state/buildah" --runroot "$state/buildah-run" --storage-driver overlay "$@"; }
 
+use_storage() {
+  mkdir -p "$archives"
+  exec 9>"$state/images.lock"
+  flock 9
+  trap release_storage EXIT
+}
+
+# A RUN uses the machine's network: a network of its own may lack a way out, and Podman leaves packet rules and switches
+# forwarding on when it makes one.
 build() { # REFERENCE DOCKERFILE CONTEXT OPTION...
-  local name=$1 file=$2 context=$3 && shift 3
+  local name=$1 file=$2 context=$3 log=$state/build.log && shift 3
   case $builder in
     buildah) run_buildah bud --quiet --isolation chroot --layers "$@" --tag "$name" --file "$file" "$context" ;;
-    *) "$builder" build --quiet "$@" --tag "$name" --file "$file" "$context" ;;
-  esac >/dev/null
+    *) "$builder" build --quiet --network host "$@" --tag "$name" --file "$file" "$context" ;;
+  esac >"$log" || { cat "$log" >&2 && fail "$builder could not build $name$hint"; }
+}
+built() { # REFERENCE
+  case $builder in
+    buildah) run_buildah inspect --type image "$1" ;;
+    *) "$builder" image inspect "$1" ;;
+  esac >/dev/null 2>&1
 }
 save() { # REFERENCE ARCHIVE
   case $builder in
     buildah) run_buildah push --quiet --disable-compression "$1" "docker-archive:$2:$1" ;;
-    *) "$builder" save --output "$2" "$1" ;;
+    podman) podman save --quiet --output "$2" "$1" >/dev/null ;;
+    docker) docker save --output "$2" "$1" ;;
   esac
 }
 
 # Debian from its package mirror, in three: bare, with Python, and with what makes virtual environments.
 make_base() {
-  local name folder=$state/base
-  local key
+  local key name missing='' folder=$state/base
   key=$({ cat images/base/Dockerfile && echo "$mirror"; } | sha256sum)
   base_prefix=localhost/timbre-base-
   base_tag=${key:0:12}
-  [ "$(cat "$folder/made" 2>/dev/null)" = "$base_tag" ] && return
+  for name in debian python python-build; do
+    built "$base_prefix$name:$base_tag" || missing=$name
+  done
+  [ -n "$missing" ] || return 0
   command -v debootstrap >/dev/null || install_packages "Making a Debian to build on needs debootstrap" debootstrap
   [ "$(id -u)" = 0 ] || fail "debootstrap needs root; BASE=upstream takes the base images from Docker Hub"
   say "making a Debian 12 to build on, from $mirror (about a minute)"
@@ -113,21 +130,27 @@ make_base() {
     "$mirror" "$mirror" "$security" >"$folder/root/etc/apt/sources.list"
   tar -C "$folder/root" --one-file-system --exclude='./dev/*' --exclude='./proc/*' --exclude='./sys/*' \
     --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' -cf "$folder/rootfs.tar" .
+  rm -rf "$folder/root" # Docker would be sent it with the rest of the folder
   cp images/base/Dockerfile "$folder/"
   for name in debian python python-build; do
     build "$base_prefix$name:$base_tag" "$folder/Dockerfile" "$folder" --target "$name"
     say "  $name is there"
   done
-  rm -rf "$folder/root" "$folder/rootfs.tar"
-  echo "$base_tag" >"$folder/made"
+  rm -rf "$folder"
 }
 
-base_arguments() { # IMAGE: which base the Dockerfile is told; nothing where it shall take its own
-  [ "$base" = debian ] || return 0
-  case $1 in
-    redis) echo "--build-arg BASE_IMAGE=${base_prefix}debian:$base_tag" ;;
-    *) echo "--build-arg BASE_IMAGE=${base_prefix}python:$base_tag --build-arg BUILD_IMAGE=${base_prefix}python-build:$base_tag" ;;
-  esac
+# Pip shall trust what this machine trusts: a proxy on the way may sign with a certificate of its own.
+lend_certificates() { # BUILD_IMAGE; says in build_image what has them too
+  local file folder=$state/certificates
+  build_image=$1
+  for file in ${SSL_CERT_FILE:-} /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+    [ -e "$file" ] || continue
+    mkdir -p "$folder"
+    cp images/certificates/Dockerfile "$folder/" && cp "$file" "$folder/certificates.crt"
+    build_image=localhost/timbre-build:$(cat "$folder"/* - <<<"$1" | sha256sum | cut -c 1-12)
+    build "$build_image" "$folder/Dockerfile" "$folder" --build-arg "BUILD_IMAGE=$1"
+    return
+  done
 }
 
 pack_exporter() { # REFERENCE ARCHIVE
@@ -139,7 +162,7 @@ pack_exporter() { # REFERENCE ARCHIVE
 }
 
 make_image() { # IMAGE
-  local name=$1 reference archive=$archives/$1.tar context=. arguments
+  local name=$1 reference archive=$archives/$1.tar context=. arguments=() base_image build_image
   reference=$(reference "$name")
   if [ -e "$archive" ] && [ "$(cat "$archives/$name.name" 2>/dev/null)" = "$reference" ]; then
     say "$reference is there"
@@ -149,16 +172,25 @@ make_image() { # IMAGE
     pack_exporter "$reference" "$archive"
     return
   fi
-  [ "$base" = upstream ] || make_base
   say "building $reference"
-  read -r -a arguments <<<"$(base_arguments "$name")"
+  base_image=$(sed -n 's/^ARG BASE_IMAGE=//p' "${dockerfile[$name]}")
+  build_image=$base_image
+  if [ "$base" = debian ]; then
+    make_base
+    base_image=${base_prefix}python:$base_tag build_image=${base_prefix}python-build:$base_tag
+  fi
   case $name in
-    redis) context=$(dirname "${dockerfile[$name]}") ;;
-    server-torch) arguments+=(--build-arg REQUIREMENTS=server-torch) ;;
+    redis)
+      [ "$base" = upstream ] || base_image=${base_prefix}debian:$base_tag
+      context=$(dirname "${dockerfile[$name]}")
+      ;;
+    *)
+      lend_certificates "$build_image"
+      arguments=(--build-arg "BUILD_IMAGE=$build_image")
+      ;;
   esac
-  # The machine's certificates are lent to pip, for a proxy that signs with its own; nothing of them stays in the image.
-  [ "$builder" != buildah ] || [ ! -d /etc/ssl/certs ] || arguments+=(--volume /etc/ssl/certs:/etc/ssl/certs:ro)
-  build "$reference" "${dockerfile[$name]}" "$context" "${arguments[@]}"
+  [ "$name" != server-torch ] || arguments+=(--build-arg REQUIREMENTS=server-torch)
+  build "$reference" "${dockerfile[$name]}" "$context" --build-arg "BASE_IMAGE=$base_image" "${arguments[@]}"
   # Unfinished archives have another name, and no name is written before the archive is whole.
   rm -f "$archive" "$archives/$name.name" "$archive.unfinished"
   save "$reference" "$archive.unfinished"
@@ -175,39 +207,51 @@ print_names() {
 }
 push_images() {
   local name reference
+  [ -n "$builder" ] || fail "pushing images needs docker, podman or buildah, and none works here"
+  [ -n "$(print_names)" ] || fail "there is no image to push; build some first"
+  use_storage
   while read -r name reference; do
     [[ $reference != localhost/* ]] ||
       fail "$reference names no registry; build it with IMAGE_REPOSITORY=REGISTRY/FOLDER, which the cluster can pull from"
+    say "pushing $reference"
     case $builder in
-      buildah) run_buildah pull --quiet "docker-archive:$archives/$name.tar" && run_buildah push "$reference" ;;
-      *) "$builder" load --input "$archives/$name.tar" && "$builder" push "$reference" ;;
+      buildah)
+        run_buildah pull --quiet "docker-archive:$archives/$name.tar" >/dev/null
+        run_buildah push --quiet "$reference"
+        ;;
+      *)
+        "$builder" load --quiet --input "$archives/$name.tar" >/dev/null
+        "$builder" push --quiet "$reference" >/dev/null
+        ;;
     esac
   done < <(print_names)
 }
 
-case ${1:-} in
-  --names) print_names && exit ;;
-  --push) builder=${BUILDER:-$(find_builder)} && push_images && exit ;;
-esac
+if [ "${1:-}" = --names ]; then
+  print_names
+  exit
+fi
+builder=${BUILDER:-$(find_builder)}
+if [ "${1:-}" = --push ]; then
+  push_images
+  exit
+fi
 wanted=("$@")
 ((${#wanted[@]})) || wanted=(server operator redis redis-exporter)
 for name in "${wanted[@]}"; do
   [ -n "${dockerfile[$name]:-}" ] || fail "there is no image $name; there are ${!dockerfile[*]}"
 done
 
-builder=${BUILDER:-$(find_builder)}
 if [ -z "$builder" ]; then
   install_packages "Building images needs docker, podman or buildah, and none works here" buildah
   builder=buildah
 fi
 case ${BASE:=$([ "$builder" = buildah ] && echo debian || echo upstream)} in
-  upstream | debian) base=$BASE ;;
+  upstream) base=$BASE hint="; where Docker Hub cannot be reached, BASE=debian makes what it builds on here" ;;
+  debian) base=$BASE hint= ;;
   *) fail "BASE is upstream or debian, not $BASE" ;;
 esac
-mkdir -p "$archives"
-exec 9>"$state/images.lock"
-flock 9
-trap release_storage EXIT
+use_storage
 say "building with $builder on ${base/upstream/"the images that the Dockerfiles name"}; the first time takes some minutes"
 for name in "${wanted[@]}"; do
   make_image "$name"
