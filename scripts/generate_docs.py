@@ -30,7 +30,8 @@ def settings_page() -> str:
         "",
         _MADE,
         "Source: `server/timbre_server/settings.py`. Every setting is an environment variable; an unknown one with the",
-        "prefix `TIMBRE_` stops the start with exit code 2. `timbre-server --help` prints the same list.",
+        "prefix `TIMBRE_` stops the start with exit code 2. `timbre-server --help` prints the same list. In a",
+        "`VoiceService` those that have no field go into [its podTemplate](operations.md#settings-without-a-field).",
     ]
     group = ""
     for name, field in variables():
