@@ -217,7 +217,15 @@ def summary(narration: Narration, cluster: LocalCluster) -> str:
     width = max(len(what) for what, _ in narration.measured)
     table = "\n".join(f"  {what:<{width}}  {value}" for what, value in narration.measured)
     kubeconfig = f"KUBECONFIG={cluster.folder / 'kubeconfig'} PATH={cluster.folder / 'bin'}:$PATH"
-    removal = "make cluster-down" if not cluster.lent else f"kubectl delete namespace {NAMESPACE} {HOME}"
+    removal = "make cluster-down"
+    if cluster.lent:
+        # In this order: without Helm the APIService would stay, and no namespace of the cluster could be deleted any more.
+        steps = (
+            f"kubectl delete namespace {NAMESPACE}",
+            f"helm -n {HOME} uninstall timbre",
+            f"kubectl delete namespace {HOME}",
+        )
+        removal = " && ".join((f"export {kubeconfig}", *steps))
     return f"""
 {table}
 
