@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from openai import OpenAI, omit
+from openai import OpenAI, OpenAIError, omit
 
 from e2e.conftest import RESTRICTED
 from e2e.installation import HOME, Installation, VoiceService
-from e2e.kubectl import Kubectl, eventually
+from e2e.kubectl import Kubectl, KubectlError, eventually
 from e2e.load import SPEECH, Load, under_load
 from e2e.local_cluster import LocalCluster
 from e2e.narration import Narration
@@ -39,6 +39,7 @@ CROWD: Final = 16
 WANTED_WORK: Final = 1.4
 """Engine seconds a second: at half a second for each pod (utilizationPercent: 50) it wants three of them."""
 CALIBRATION_SECONDS: Final = 4.0
+LAST_WARNINGS: Final = 5
 MOST_RATE: Final = 40.0
 """Requests a second that the load's pod sends comfortably."""
 
@@ -46,8 +47,19 @@ MOST_RATE: Final = 40.0
 def main() -> None:
     """Runs the demo; it may be run again."""
     narration = Narration()
-    cluster, images = prepared(narration)
+    try:
+        cluster, images = prepared(narration)
+    except RuntimeError as error:
+        sys.exit(f"demo: {error}")
     kubectl = Kubectl(cluster.folder)
+    try:
+        shown(narration, cluster, kubectl, images)
+    except (AssertionError, KubectlError, OpenAIError) as error:
+        sys.exit(f"{last_warnings(kubectl)}\ndemo: {error}")
+    print(summary(narration, cluster))
+
+
+def shown(narration: Narration, cluster: LocalCluster, kubectl: Kubectl, images: Mapping[str, str]) -> None:
     installed(narration, kubectl, images)
     inside = kubectl.within(NAMESPACE)
     manifest = yaml.safe_load((ROOT / "examples/demo.yaml").read_text("utf-8"))
@@ -67,7 +79,16 @@ def main() -> None:
         scaled(narration, cluster, service, images, voices)
     finally:
         watching.terminate()
-    print(summary(narration, cluster))
+
+
+def last_warnings(kubectl: Kubectl) -> str:
+    """What Kubernetes itself said lately of pods that do not come."""
+    said = []
+    for name in (HOME, NAMESPACE):
+        with contextlib.suppress(KubectlError):
+            words = ("get", "events", "--field-selector=type=Warning", "--sort-by=.lastTimestamp", "--no-headers")
+            said += [f"{name}: {line}" for line in kubectl.within(name)(*words).splitlines()[-LAST_WARNINGS:]]
+    return "\n".join(said)
 
 
 def prepared(narration: Narration) -> tuple[LocalCluster, Mapping[str, str]]:
@@ -238,7 +259,4 @@ def summary(narration: Narration, cluster: LocalCluster) -> str:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    try:
-        main()
-    except RuntimeError as error:
-        sys.exit(f"demo: {error}")
+    main()
