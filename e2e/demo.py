@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import os
 import statistics
 import subprocess
 import sys
 import time
+import wave
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +23,7 @@ from openai import OpenAI, OpenAIError, omit
 from e2e.conftest import RESTRICTED
 from e2e.installation import HOME, Installation, VoiceService
 from e2e.kubectl import Kubectl, KubectlError, eventually
-from e2e.load import SPEECH, Load, under_load
+from e2e.load import SPEECH, Load, speech_wav, under_load
 from e2e.local_cluster import LocalCluster
 from e2e.narration import Narration
 from e2e.pods import HER, HIM, RECORDINGS
@@ -202,8 +205,49 @@ def scaled(
         "answered within", f"{answers.seconds_at(50):.2f} s half of them, {answers.seconds_at(95):.2f} s 95 %"
     )
     narration.note("voices found without extraction", f"{100 * answers.hit_rate():.0f} %")
+    tiers(narration, cluster, service)
     eventually(service.ready_pods, lambda pods: len(pods) == 1, seconds=180, what="one pod")
     narration.note("HPA 3 -> 1 pod", f"{time.monotonic() - began:.0f} s after the load ended")
+
+
+def tiers(narration: Narration, cluster: LocalCluster, service: VoiceService) -> None:
+    """Where a voice comes from, and what that takes: a recording that no pod has heard, then at another pod, then once more."""
+    first, second = (f"pod/{pod['metadata']['name']}" for pod in service.ready_pods()[:2])
+    recording = ("unheard.wav", unheard())
+    aloud = {"reference_audio": base64.b64encode(recording[1]).decode()}
+    with talking_to(cluster, service.kubectl, first) as client:
+        show_tier(narration, "voice from a recording that no pod has heard", client, "alloy", aloud)
+        voice = client.audio.voices.create(name="unheard", audio_sample=recording, consent=omit)
+    with talking_to(cluster, service.kubectl, second) as client:
+        show_tier(narration, "the same voice, at another pod", client, {"id": voice.id})
+        show_tier(narration, "the same voice, there once more", client, {"id": voice.id})
+        client.delete(f"/audio/voices/{voice.id}", cast_to=dict[str, Any])
+
+
+def unheard() -> bytes:
+    """A recording as WAV, shorter by some samples that no other run leaves out: to a cache another recording."""
+    written = io.BytesIO()
+    with wave.open(io.BytesIO(speech_wav())) as whole, wave.open(written, "wb") as cut:
+        cut.setparams(whole.getparams())
+        left_out = 1 + time.time_ns() // 1000 % whole.getframerate()
+        cut.writeframes(whole.readframes(whole.getnframes() - left_out))
+    return written.getvalue()
+
+
+def show_tier(
+    narration: Narration, what: str, client: OpenAI, voice: Any, extra: Mapping[str, str] | None = None
+) -> None:
+    """A row: which tier had the features, and how long they took."""
+    answer = client.audio.speech.with_raw_response.create(
+        model="tts-1",
+        voice=voice,
+        input=SENTENCE,
+        response_format="wav",
+        extra_body=extra,
+        extra_headers={"Cache-Control": "no-store"},
+    )
+    timing = dict(part.strip().split(";dur=") for part in answer.headers["Server-Timing"].split(","))
+    narration.note(what, f"{answer.headers['X-Voice-Cache']}, {float(timing['voice']):.2f} ms")
 
 
 def rate_for(cluster: LocalCluster, service: VoiceService, voice: str) -> float:

@@ -60,13 +60,19 @@ class LocalCluster:
         wanted = next(each["containerID"] for each in statuses if each["name"] == container).removeprefix(
             "containerd://"
         )
-        listed = subprocess.run(
-            ["ctr", "--address", self.folder / "run/containerd.sock", "--namespace", "k8s.io", "tasks", "list"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return next(int(line.split()[1]) for line in listed.stdout.splitlines() if line.startswith(wanted))
+        tasks = self._containerd("tasks", "list")
+        return next(int(line.split()[1]) for line in tasks.splitlines() if line.startswith(wanted))
+
+    def renamed_image(self, reference: str) -> str:
+        """Another name of an image, by which the node has it too."""
+        other = f"{reference}-{os.urandom(2).hex()}"
+        self._containerd("images", "tag", reference, other)
+        return other
+
+    def _containerd(self, *words: str) -> str:
+        address = self.folder / "run/containerd.sock"
+        command = ["ctr", "--address", address, "--namespace", "k8s.io", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def mend(self) -> None:
         """Starts what does not run."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from e2e.installation import VoiceService
-from e2e.kubectl import Kubectl, condition
+from e2e.installation import REDIS, SERVER, VoiceService
+from e2e.kubectl import Kubectl, condition, conditions, eventually, is_true
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 # What a node with two processors, no GPU, no KEDA and nobody's Redis cannot give: condition, its status, reason.
@@ -32,9 +32,22 @@ def test_example_is_ready_or_names_what_is_lacking(namespace: Kubectl, file: Pat
     namespace.apply(manifest)
     service = VoiceService(namespace, manifest["metadata"]["name"], manifest.get("spec", {}))
     if file.stem not in LACKS:
+        eventually(lambda: truthful(service), lambda seen: is_true(seen, "Ready"), seconds=60, shown=conditions)
         service.ready(60)
         assert condition(service.manifest(), "Ready")["reason"] in {"Serving", "Degraded"}
         return
     kind, status, reason = LACKS[file.stem]
     found = service.until_condition(kind, status, seconds=60)
     assert reason is None or found["reason"] == reason, found
+
+
+def truthful(service: VoiceService) -> dict[str, object]:
+    """The manifest at this step of the start; no condition comes before what it says.
+
+    Pods are read after the conditions, and none of them goes away meanwhile.
+    """
+    manifest = service.manifest()
+    for kind, component in (("Ready", SERVER), ("RedisReady", REDIS)):
+        if is_true(manifest, kind):
+            assert any(is_true(pod, "Ready") for pod in service.pods(component)), conditions(manifest)
+    return manifest

@@ -9,6 +9,7 @@ import pytest
 from e2e.installation import VoiceService
 from e2e.kubectl import Kubectl, condition, eventually
 from e2e.load import SPEECH, Load, under_load
+from e2e.local_cluster import LocalCluster
 from e2e.services import NEW_TEXTS, STUB
 
 Images = Mapping[str, str]
@@ -45,4 +46,23 @@ def test_change_of_a_setting_fails_no_request_and_status_names_the_field(namespa
 
     assert "8" in progress["message"]
     assert condition(changed.manifest(), "Progressing")["status"] == "False"
+    answers.assert_all_good()
+
+
+def test_change_of_the_image_fails_no_request_and_status_names_the_field(
+    namespace: Kubectl, images: Images, cluster: LocalCluster, measured: Callable[[str, float, str], None]
+) -> None:
+    if cluster.lent:
+        pytest.skip("only this machine's node can be told another name of an image")
+    newer = cluster.renamed_image(images["server"])
+    service = VoiceService(namespace, "narrator", STUB).apply().ready()
+
+    with under_load(namespace, images, Load(service.url + SPEECH, NEW_TEXTS, rate=20)) as answers:
+        changed = service.apply(image=newer)
+        progress = changed.until_condition("Progressing", "True", says="containers[server].image", seconds=30)
+        changed.ready()
+
+    assert newer in progress["message"]
+    assert {pod["spec"]["containers"][0]["image"] for pod in changed.ready_pods()} == {newer}
+    measured("another image under load: requests", len(answers.records), "")
     answers.assert_all_good()
