@@ -35,8 +35,9 @@ def oom_killed(pod: Pod, component: Component) -> Finding | None:
 def over_start_budget(pod: Pod, component: Component) -> Finding | None:
     """It was stopped before it had become ready."""
     for container, ending in _endings(pod, component):
-        late = not container.started and ending.exit_code in _STOPPED
-        if late and _last_probe(pod) == "Startup":
+        stopped = not container.started and ending.exit_code in _STOPPED
+        late = ending.ran_seconds is None or ending.ran_seconds >= container.least_start_seconds
+        if stopped and late and _last_probe(pod) == "Startup":
             return Finding(
                 "StartBudgetExceeded",
                 f"{pod.where}: {container.name} was not ready in time and was started again; {component.start_cure}:"

@@ -21,6 +21,8 @@ class Ending:
     words: str
     """Termination message: its last lines."""
     at: datetime | None
+    ran_seconds: float | None
+    """How long it had run then; None where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Container:
     waiting: str
     """Why it does not run; empty where it does."""
     waiting_words: str
+    least_start_seconds: float
+    """So long kubelet's startup probe waits for it before it is stopped; 0 where there is none."""
     ending: Ending | None
     """The last one, of this run or the one before."""
 
@@ -155,14 +159,25 @@ def _container(status: Mapping[str, Any], spec: Mapping[str, Any]) -> Container:
         restarts=int(status.get("restartCount") or 0),
         waiting=str(waiting.get("reason") or ""),
         waiting_words=str(waiting.get("message") or ""),
+        least_start_seconds=_least_start_seconds(spec.get("startupProbe")),
         ending=_ending(ended) if ended else None,
     )
 
 
+def _least_start_seconds(probe: Mapping[str, Any] | None) -> float:
+    """Until the last failure that it forgives, with the defaults of the API; kubelet tells times in whole seconds."""
+    if not probe:
+        return 0
+    periods = int(probe.get("failureThreshold") or 3) - 1
+    return max(0, int(probe.get("initialDelaySeconds") or 0) + periods * int(probe.get("periodSeconds") or 10) - 1)
+
+
 def _ending(terminated: Mapping[str, Any]) -> Ending:
+    began, ended = moment(terminated.get("startedAt")), moment(terminated.get("finishedAt"))
     return Ending(
         reason=str(terminated.get("reason") or ""),
         exit_code=int(terminated.get("exitCode") or 0),
         words=str(terminated.get("message") or ""),
-        at=moment(terminated.get("finishedAt")),
+        at=ended,
+        ran_seconds=(ended - began).total_seconds() if began and ended else None,
     )

@@ -109,9 +109,12 @@ class APod(Built):
         state = {"waiting": {"reason": reason, "message": words}}
         return self.with_status(phase="Pending").container(state=state, ready=False, started=False, **container)
 
-    def ended(self, code: int, *, reason: str = "Error", words: str = "", at: str = LATELY, restarts: int = 1) -> Self:
+    def ended(
+        self, code: int, *, reason: str = "Error", words: str = "", began: str = LONG_AGO, at: str = LATELY,
+        restarts: int = 1,
+    ) -> Self:  # fmt: skip
         """And started again; it is not ready."""
-        ending = {"exitCode": code, "reason": reason, "message": words, "startedAt": LONG_AGO, "finishedAt": at}
+        ending = {"exitCode": code, "reason": reason, "message": words, "startedAt": began, "finishedAt": at}
         return self.container(
             state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}},
             lastState={"terminated": ending}, ready=False, started=False, restartCount=restarts,
@@ -135,6 +138,9 @@ class APod(Built):
         return self.changed(
             lambda manifest: manifest["spec"]["containers"][0].update(resources={"limits": {"memory": limit}})
         )
+
+    def with_startup_probe(self, **probe: int) -> Self:
+        return self.changed(lambda manifest: manifest["spec"]["containers"][0].update(startupProbe=probe))
 
     def container(self, *, name: str = "", **fields: Any) -> Self:
         """Changes the status of a container; of the first where none is named."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
-from tests.operator.status.states import LONG_AGO, APod, AState, a_deployment, a_good_state, a_pod, a_state
+from tests.operator.status.states import LATELY, LONG_AGO, APod, AState, a_deployment, a_good_state, a_pod, a_state
 
 
 def _state(*pods: APod | tuple[APod, dict[str, object]]) -> AState:
@@ -94,6 +95,15 @@ def test_a_pod_that_was_not_ready_in_time_names_the_budget(code: int) -> None:
 def test_a_pod_that_fell_while_it_started_was_not_late() -> None:
     pod = a_pod().ended(1).warned("Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 503")
     assert _state(pod).condition("Ready").reason == "Crashed"
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(28, "Starting"), (597, "StartBudgetExceeded")])
+def test_a_pod_that_somebody_else_stopped_was_not_late(seconds: int, reason: str) -> None:
+    """Its probe forgives 299 failures, one each 2 s."""
+    began = datetime.fromisoformat(LATELY) - timedelta(seconds=seconds)
+    pod = a_pod().with_startup_probe(periodSeconds=2, failureThreshold=300).ended(0, began=began.isoformat())
+    state = _state(pod.warned("Unhealthy", "Startup probe failed: HTTP probe failed with statuscode: 503"))
+    assert state.condition("Ready").reason == reason
 
 
 def test_only_the_newest_word_about_a_probe_counts() -> None:
