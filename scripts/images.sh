@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds Timbre's container images with what this machine has (docker, podman or buildah) and leaves them as archives.
-# Usage: scripts/images.sh [IMAGE...]    server operator redis redis-exporter (these are the default), server-torch (7 GB)
+# Usage: scripts/images.sh [IMAGE...]    server operator redis redis-exporter (these are the default), server-torch (6 GB)
 #        scripts/images.sh --names       print "IMAGE REFERENCE" of each that was built last; builds nothing
 #        scripts/images.sh --push        push those to the registry of their names (IMAGE_REPOSITORY when they were built)
 # Environment:
