@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.quality.recordings import load
-from tests.quality.wer import transcribe, word_error_rate
+from tests.quality.wer import needs_recogniser, transcribe, word_error_rate
 
 
 def test_equal_words_are_right_whatever_their_case_and_punctuation() -> None:
@@ -30,6 +30,7 @@ def test_a_reference_without_words_is_refused() -> None:
         word_error_rate("...", "one")
 
 
+@needs_recogniser
 def test_clear_speech_is_understood() -> None:
     heard = transcribe(load("allison-female-other-take"))
     said = (

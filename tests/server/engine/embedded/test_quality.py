@@ -11,7 +11,7 @@ import pytest
 from tests.quality import recordings
 from tests.quality.judge import SpeakerJudge
 from tests.quality.sentences import SENTENCES
-from tests.quality.wer import transcribe, word_error_rate
+from tests.quality.wer import needs_recogniser, transcribe, word_error_rate
 from timbre_server.domain.pcm import Pcm, Samples
 from timbre_server.domain.voice import Features
 from timbre_server.engine.embedded.analysis import analyse
@@ -33,6 +33,7 @@ def joined(spoken: dict[str, list[Pcm]]) -> dict[str, Pcm]:
     return {name: Pcm(np.concatenate([each.samples for each in takes]), 24_000) for name, takes in spoken.items()}
 
 
+@needs_recogniser
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recogniser_understands_every_voice(spoken: dict[str, list[Pcm]], name: str) -> None:
     rates = [
