@@ -146,7 +146,11 @@ async def test_a_write_that_the_disk_confirms_is_done(redis_server: RedisServer,
         async with linked(_with(RedisSettings(url=server.url), wait_aof=True, wait_timeout_seconds=10.0)) as link:
             store = RedisVoiceStore(link, ServiceKeys(scope))
             await store.add_voice(a_voice(), b"1")
+            with redis.Redis.from_url(server.url) as plain:
+                waits = plain.info("commandstats")["cmdstat_waitaof"]
             server.kill()
+        assert waits["calls"]
+        assert (waits["rejected_calls"], waits["failed_calls"]) == (0, 0)
         server.start()
         async with linked(unhurried(server)) as link:
             assert await RedisVoiceStore(link, ServiceKeys(scope)).voice("default", "voice_1") == a_voice()
