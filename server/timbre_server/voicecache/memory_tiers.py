@@ -80,9 +80,7 @@ class MemoryTiers:
 
     def fill_host(self, key: str, digest: str, features: Features) -> bool:
         """Keeps features in the host's memory if nothing must go for them; False if there is no room."""
-        if not self._host.fits(features):
-            return False
-        lease = self._host.put(key, digest, features)
+        lease = self._host.put(key, digest, features, evicts=False)
         if lease is None:
             return False
         lease.release()
@@ -95,9 +93,9 @@ class MemoryTiers:
 
     async def fill_device(self, key: str, digest: str, features: Features) -> bool:
         """As ``fill_host``, on the device."""
-        if self._device is None or not self._device.fits(features):
+        if self._device is None:
             return False
-        lease = await self._on_device(self._device, key, digest, features)
+        lease = await self._on_device(self._device, key, digest, features, evicts=False)
         if lease is None:
             return False
         lease.release()
@@ -121,11 +119,9 @@ class MemoryTiers:
     def _tiers(self) -> tuple[Tier, ...]:
         return (self._host,) if self._device is None else (self._device, self._host)
 
-    async def _on_device(
-        self, device: Tier, key: str, digest: str, features: Features, *, one_off: bool = False
-    ) -> Lease | None:
-        """Uploads in a thread: the loop does not wait for the bus."""
-        uploading = asyncio.ensure_future(asyncio.to_thread(device.put, key, digest, features, one_off=one_off))
+    async def _on_device(self, device: Tier, key: str, digest: str, features: Features, **how: bool) -> Lease | None:
+        """``Tier.put`` in a thread: the loop does not wait for the bus."""
+        uploading = asyncio.ensure_future(asyncio.to_thread(device.put, key, digest, features, **how))
         try:
             return await asyncio.shield(uploading)
         except asyncio.CancelledError:

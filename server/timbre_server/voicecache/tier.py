@@ -89,10 +89,6 @@ class Tier:
         """What can be put without an eviction."""
         return max(0, self.capacity_bytes - self.held_bytes)
 
-    def fits(self, features: Features) -> bool:
-        """Whether these can be put without an eviction."""
-        return self._storage.size_bytes(features) <= self.free_bytes
-
     def holds(self, key: str) -> bool:
         """Whether a look-up would hit now; counts and marks nothing."""
         return key in self._entries
@@ -136,23 +132,28 @@ class Tier:
         lease.features = entry.features
         return lease
 
-    def put(self, key: str, digest: str, features: Features, *, one_off: bool = False) -> Lease | None:
+    def put(
+        self, key: str, digest: str, features: Features, *, one_off: bool = False, evicts: bool = True
+    ) -> Lease | None:
         """A lease on what is under that key from now on: these features, or those that were there before.
 
         None if they are larger than the capacity, if everything that could go is in use, or if they are one-off and
-        regulars fill the tier.  Features are stored outside the lock, so look-ups go on meanwhile; if their recording is
-        forgotten in that time, the lease is good but no look-up finds them.
+        regulars fill the tier; without ``evicts`` also if something must go for them.  Features are stored outside the lock,
+        so look-ups go on meanwhile; if their recording is forgotten in that time, the lease is good but no look-up finds
+        them.
         """
         size_bytes = self._storage.size_bytes(features)
         with self._lock:
             if found := self._entries.get(key):
                 return self._used_again(found, one_off=one_off)
+            if not evicts and self.held_bytes + size_bytes > self.capacity_bytes:
+                return None
             if not self._make_room(size_bytes, one_off=one_off):
                 self.refusals += 1
                 return None
             entry = self._reserve(key, digest, size_bytes, one_off=one_off)
         try:
-            stored = self._stored(entry, features)
+            stored = self._stored(entry, features, spared_bytes=size_bytes if evicts else 0)
         except BaseException:
             self._publish(entry, None)
             raise
@@ -252,9 +253,8 @@ class Tier:
         self.held_bytes += size_bytes
         return entry
 
-    def _stored(self, entry: Entry, features: Features) -> Features | None:
-        """Stores; where the storage is full although there should be room, evicts as much again before it gives up."""
-        spared_bytes = entry.size_bytes
+    def _stored(self, entry: Entry, features: Features, *, spared_bytes: int) -> Features | None:
+        """Stores; where the storage is full although there should be room, evicts so much before it gives up."""
         while True:
             try:
                 return self._storage.store(features)

@@ -310,6 +310,18 @@ def test_a_storage_that_stays_full_costs_no_more_than_the_entry_takes() -> None:
     assert tier.held_bytes == storage.reserved_bytes == 60
 
 
+def test_what_may_push_nobody_out_takes_what_is_free_and_no_more() -> None:
+    tier, storage, _ = a_tier(100)
+    for number in range(8):
+        put(tier, str(number))
+    assert not put(tier, "larger than what is free", 21, evicts=False)
+    storage.full = 1
+    assert not put(tier, "new", 20, evicts=False), "the storage is full although there should be room"
+    assert put(tier, "new", 20, evicts=False)
+    assert put(tier, "7", evicts=False), "it is there already"
+    assert (tier.entries, tier.held_bytes, tier.refusals) == (9, 100, 0)
+
+
 def test_a_failure_to_store_leaves_nothing_behind() -> None:
     tier, storage, _ = a_tier(100)
 

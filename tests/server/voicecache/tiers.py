@@ -76,9 +76,9 @@ def a_tier(capacity_bytes: int = 100) -> tuple[Tier, CopyingStorage, Watcher]:
     return Tier("device", storage, capacity_bytes=capacity_bytes, observer=watcher), storage, watcher
 
 
-def put(tier: Tier, key: str, size_bytes: int = 10, *, one_off: bool = False) -> bool:
+def put(tier: Tier, key: str, size_bytes: int = 10, *, one_off: bool = False, evicts: bool = True) -> bool:
     """Puts an entry whose recording is called as its key is, and uses it no further; whether it was taken."""
-    lease = tier.put(key, key, features(size_bytes), one_off=one_off)
+    lease = tier.put(key, key, features(size_bytes), one_off=one_off, evicts=evicts)
     if lease:
         lease.release()
     tier.check_integrity()
