@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +25,13 @@ from timbre_contract.api import ADMIN_PORT, API_PORT
 
 SYSTEM: Final = "timbre-system"
 """The release's namespace in all pages; services live in ``default``."""
+
+
+@pytest.fixture
+def _curl() -> None:
+    """Pages call the API with it, and a fresh machine may have none."""
+    if shutil.which("curl") is None and not os.environ.get("CI"):
+        pytest.skip("curl is not installed, and the pages call the API with it")
 
 
 @pytest.fixture
@@ -80,14 +89,14 @@ async def site(new_cluster: ControlPlane, tmp_path: Path) -> AsyncIterator[Site]
 
 
 @pytest.fixture
-async def cluster_terminal(site: Site, tmp_path: Path) -> AsyncIterator[Terminal]:
+async def cluster_terminal(_curl: None, site: Site, tmp_path: Path) -> AsyncIterator[Terminal]:
     """Port 8000 is that of the Service, 9000 the admin port of a pod."""
     async with Door(site.service) as service, Door(site.admin_port) as admin:
         yield Terminal(tmp_path / "terminal", site.cluster.environment(), {API_PORT: service, ADMIN_PORT: admin})
 
 
 @pytest.fixture
-async def readme_terminal(site: Site, tmp_path: Path) -> AsyncIterator[Terminal]:
+async def readme_terminal(_curl: None, site: Site, tmp_path: Path) -> AsyncIterator[Terminal]:
     """Port 8000 is that of a server beside the cluster, with the engine that a reader gets: the fake node has another one."""
     with LocalServer() as server:
         place = urlsplit(server.url)
