@@ -46,8 +46,8 @@ cluster-tools: .venv/.dev ## build a real Kubernetes control plane for the tests
 test: .venv/.dev redis cluster-tools ## run all tests (they need no GPU and no cluster; they bring their own API server)
 	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-redis: .venv/.dev redis ## run the stores' tests on another server: REDIS_SERVER=/path/to/valkey-server
-	@$(PY) -m pytest tests/server/store tests/contract/test_keys.py $(ARGS)
+test-redis: .venv/.dev redis ## run the tests of stores and operator on another server: REDIS_SERVER=/path/to/valkey-server
+	@$(PY) -m pytest tests/server/store tests/contract/test_keys.py tests/operator/redis_probe tests/docs/test_own_redis.py $(ARGS)
 
 test-torch: .venv/.dev ## run the tests that need torch, in an environment of their own (.venv-torch, 5 GB)
 	@scripts/test_torch.sh $(ARGS)
