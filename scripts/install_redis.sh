@@ -29,6 +29,6 @@ if may_install; then
   # RUNLEVEL=1 is how Debian's scripts know that no service should start.
   ${as_root}env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $install >/dev/null
 else
-  echo "Timbre's tests and demo need a redis-server. Please run: ${as_root:-sudo }$install" >&2
+  echo "Timbre's tests and demo need a redis-server. Please run: sudo apt-get update && sudo $install" >&2
   exit 1
 fi

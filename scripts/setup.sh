@@ -31,7 +31,7 @@ ensure_venv_module() {
     say "installing $package, which brings pip into virtual environments"
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive $install >/dev/null
   else
-    echo "This Python cannot make virtual environments. Please run: sudo $install" >&2
+    echo "This Python cannot make virtual environments. Please run: sudo apt-get update && sudo $install" >&2
     return 1
   fi
 }
