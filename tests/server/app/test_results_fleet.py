@@ -35,9 +35,17 @@ def new_text() -> str:
     return f"This is sentence number {next(_TEXTS)}."
 
 
+# A pod that waits in vain for Redis makes speech alone, and a machine with other work may be slow.
+UNHURRIED = {
+    "REDIS__CONNECT_TIMEOUT_SECONDS": "5",
+    "REDIS__READ_TIMEOUT_SECONDS": "5",
+    "REDIS__REQUEST_BUDGET_SECONDS": "10",
+}
+
+
 def a_pod(server: RedisServer, name: str, **settings: str) -> LocalServer:
     base = {"ENGINE__NAME": "stub", "REDIS__URL": server.url, "SCOPE": SCOPE, "POD": name, "LOG__ACCESS": "false"}
-    return LocalServer(base | settings)
+    return LocalServer(base | UNHURRIED | settings)
 
 
 @pytest.fixture(scope="module")
