@@ -45,25 +45,30 @@ def run(redis_server: RedisServer, scope: str) -> Run:
     return running
 
 
-def test_import_list_export_and_import_again(run: Run, redis_server: RedisServer, scope: str, tmp_path: Path) -> None:
+def test_import_list_export_and_import_again(
+    run: Run, redis_server: RedisServer, scope: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def listed_in(scope: str, *words: str) -> tuple[list[str], str]:
+        """In this process; what was printed, and what was said beside it."""
+        settings = Settings(scope=scope, redis=RedisSettings(url=redis_server.url))
+        assert voices_command.main(("list", *words), lambda: settings) == 0
+        printed = capsys.readouterr()
+        return printed.out.splitlines(), printed.err
+
     imported = run("import", str(folder_with(tmp_path / "takes", ann=HER, bob=HIS)))
     assert (imported.returncode, imported.stdout) == (0, "2 imported, 0 refused\n")
     assert imported.stderr.startswith("2/2 voices, ")
-    listed = run("list")
-    rows = [line.split("\t") for line in listed.stdout.splitlines()]
+    listed = run("list").stdout.splitlines()
+    rows = [line.split("\t") for line in listed]
     assert sorted(row[3] for row in rows) == ["ann", "bob"]
     assert {row[1] for row in rows} == {"1"}
-    first = run("list", "--limit", "1")
-    assert first.stderr == f"more: --after {rows[0][0]}\n"
-    assert run("list", "--after", rows[0][0]).stdout.splitlines() == listed.stdout.splitlines()[1:]
+    assert listed_in(scope, "--limit", "1") == (listed[:1], f"more: --after {rows[0][0]}\n")
+    assert listed_in(scope, "--after", rows[0][0]) == (listed[1:], "")
     exported = run("export", str(tmp_path / "out"))
     assert (exported.returncode, exported.stdout) == (0, "2 exported, 0 refused\n")
     other = voices("import", str(tmp_path / "out"), REDIS__URL=redis_server.url, SCOPE=f"{scope}-other")
     assert (other.returncode, other.stdout) == (0, "2 imported, 0 refused\n")
-    assert (
-        voices("list", REDIS__URL=redis_server.url, SCOPE=f"{scope}-other").stdout.splitlines()
-        == listed.stdout.splitlines()
-    )
+    assert listed_in(f"{scope}-other") == (listed, "")
 
 
 def test_refused_voices_are_listed_and_make_the_exit_code_1(run: Run, tmp_path: Path) -> None:
