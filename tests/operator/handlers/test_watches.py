@@ -67,6 +67,9 @@ async def scene() -> AsyncIterator[Scene]:
         await api.until_idle()
         assert server.runner is not None
         assert server.runner.server is not None
+        for site in tuple(server.runner.sites):
+            await site.stop()
+        await asyncio.sleep(0.01)  # who was let in last is known as a connection a turn of the loop later
         # The clients are gone; the server hears of it when its loop next looks at its sockets.
         while server.runner.server.connections:  # noqa: ASYNC110  # aiohttp tells nobody
             await asyncio.sleep(0.01)
