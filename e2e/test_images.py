@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ import pytest
 
 from e2e.installation import OPERATOR, Installation
 from e2e.kubectl import Kubectl, eventually
+from e2e.local_cluster import LocalCluster
 from e2e.pods import Client
 from e2e.rendered import children
 
@@ -32,7 +32,7 @@ REDIS_CLI = ["redis-cli", "--user", "timbre", "--pass", "the pods' password", "-
 @pytest.mark.parametrize(("image", "most"), [("server", 800), ("operator", 400)])
 def test_image_is_no_larger_than_promised(image: str, most: int, measured: Callable[[str, float, str], None]) -> None:
     """Unpacked, as the build prints it; a file that a later layer removes counts, for every node pulls it."""
-    archive = Path(os.environ.get("TIMBRE_CLUSTER", ROOT / ".cluster")) / "images" / f"{image}.tar"
+    archive = LocalCluster.found(ROOT).folder / "images" / f"{image}.tar"
     counted = [sys.executable, str(ROOT / "scripts/image_parts.py"), str(archive)]
     printed = subprocess.run(counted, capture_output=True, text=True, check=True).stdout
     megabytes = int(printed.partition(" MB; ")[0])

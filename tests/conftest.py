@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
-from tests.redis_server import REDIS_IS_HERE, RedisServer
+from tests.redis_server import RedisServer, need_redis
 from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer, speaks_tls
 
 settings.register_profile("untimed", deadline=None)
@@ -44,15 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in _LONGEST))
 
 
-def _need_redis() -> None:
-    if not REDIS_IS_HERE and not os.environ.get("CI"):
-        pytest.skip("redis-server is not installed; make redis installs it")
-
-
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """One real Redis for the whole session, set up as the operator sets it up; tests keep apart by their scopes."""
-    _need_redis()
+    need_redis()
     server = RedisServer("--maxmemory", "1gb", "--maxmemory-policy", "volatile-lru")
     try:
         yield server
@@ -63,7 +58,7 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[RedisClusterServers]:
     """Three masters."""
-    _need_redis()
+    need_redis()
     servers = RedisClusterServers()
     try:
         yield servers
@@ -74,7 +69,7 @@ def redis_cluster() -> Iterator[RedisClusterServers]:
 @pytest.fixture(scope="session")
 def redis_sentinel() -> Iterator[RedisSentinelServers]:
     """Master, replica, Sentinel; a test that fails them over makes its own."""
-    _need_redis()
+    need_redis()
     servers = RedisSentinelServers()
     try:
         yield servers
@@ -85,7 +80,7 @@ def redis_sentinel() -> Iterator[RedisSentinelServers]:
 @pytest.fixture(scope="session")
 def redis_tls() -> Iterator[TlsRedisServer]:
     """TLS both ways and an ACL user."""
-    _need_redis()
+    need_redis()
     if OPENSSL is None:
         pytest.skip("the openssl command is not installed, so there are no certificates")
     if not speaks_tls():
@@ -100,7 +95,7 @@ def redis_tls() -> Iterator[TlsRedisServer]:
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A server that one test may stop, kill or fill."""
-    _need_redis()
+    need_redis()
     with closing(RedisServer()) as server:
         yield server
 
@@ -108,7 +103,7 @@ def own_redis() -> Iterator[RedisServer]:
 @pytest.fixture
 def writing_redis() -> Iterator[RedisServer]:
     """The same with an append-only file, as a managed one."""
-    _need_redis()
+    need_redis()
     with closing(RedisServer("--appendonly", "yes", "--appendfsync", "everysec")) as server:
         yield server
 

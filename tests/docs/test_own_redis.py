@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from examples.local_server import LocalServer
 from tests.cluster.control_plane import ROOT
 from tests.docs.pages import blocks
 from tests.operator.redis_probe.targets import plain
-from tests.redis_server import REDIS_IS_HERE, RedisServer
+from tests.redis_server import RedisServer, need_redis
 from timbre_operator.redis_probe import NetworkRedisProbe
 
 USER, PASSWORD = "timbre", "CHANGE-ME"
@@ -23,12 +24,12 @@ FILE = next(block.text for block in blocks(ROOT / "docs" / "operations.md") if b
 @pytest.fixture
 def told() -> Iterator[RedisServer]:
     """As the page tells it; a user ``admin`` looks at it for the tests."""
-    if not REDIS_IS_HERE:
-        pytest.skip("redis-server is not installed; make redis installs it")
+    need_redis()
     lines = [*FILE.splitlines(), "user admin on nopass ~* &* +@all"]
-    server = RedisServer(*(word for key, *words in map(str.split, lines) for word in (f"--{key}", *words)))
-    yield server
-    server.close()
+    with closing(
+        RedisServer(*(word for key, *words in map(str.split, lines) for word in (f"--{key}", *words)))
+    ) as server:
+        yield server
 
 
 @pytest.fixture

@@ -77,8 +77,8 @@ class Replies(asyncio.BufferedProtocol):
         """
         if self._lost or self._transport.is_closing():
             return True
-        answered = [question for question in self._questions if question.answer]
-        return bool(answered) and all(question.is_left for question in answered)
+        asked = [question for question in self._questions if question.answer]
+        return bool(asked) and all(question.is_left for question in asked)
 
     async def ask(
         self,

@@ -88,7 +88,7 @@ class SharedTier:
         self.hits += 1
         size_bytes = feature_bytes(features)
         self.economy.fetched(size_bytes, loop.time() - began)
-        self._transferred(size_bytes * self.economy.fetch_seconds_per_byte)
+        self._came(size_bytes)
         return features
 
     async def fetch_many(
@@ -134,7 +134,7 @@ class SharedTier:
                     case Held(blob):
                         features = await self._decoded(digest, key, blob)
                         if features is not None:
-                            self._came(features)
+                            self._came(feature_bytes(features))
                             return features
                         corrupt += 1
                     case Granted() as granted:
@@ -179,8 +179,8 @@ class SharedTier:
             await asyncio.wait(self._handing_over)
         await self._shared.close()
 
-    def _came(self, features: Features) -> None:
-        self._transferred(feature_bytes(features) * self.economy.fetch_seconds_per_byte)
+    def _came(self, size_bytes: int) -> None:
+        self._transferred(size_bytes * self.economy.fetch_seconds_per_byte)
 
     async def _decoded(self, digest: str, key: str, blob: Blob) -> Features | None:
         try:

@@ -18,7 +18,7 @@ from redis.retry import Retry
 from tests.full_disk import fill_disk, next_file
 from tests.operator.desired.children import PASSWORDS, children_of, container_of, server_pod
 from tests.operator.manifests import a_service
-from tests.redis_server import BINARY, REDIS_IS_HERE, free_port
+from tests.redis_server import BINARY, free_port, need_redis
 from tests.server.store.registries import UNHURRIED, a_consent, a_voice
 from timbre_contract.keys import ServiceKeys
 from timbre_operator.desired.redis_config import OPERATOR_USER, redis_conf, users_acl
@@ -42,8 +42,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def _redis(folder: Path, *more: str, until: str = "Ready to accept connections") -> Iterator[int]:
     """A server with the operator's two files and its append-only file in the folder, once it has said so much; killed at the
     end."""
-    if not REDIS_IS_HERE and not os.environ.get("CI"):
-        pytest.skip("redis-server is not installed; make redis installs it")
+    need_redis()
     managed = a_service().with_spec(redis={"managed": {"maxMemory": "100Mi"}}).built().managed_redis
     assert managed is not None
     tester = "user tester on >tests ~written +acl|dryrun +command +info +set +bgrewriteaof\n"
