@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from examples.local_redis import free_port
+from tests import listeners
 
 T = TypeVar("T")
 
@@ -101,8 +102,8 @@ class FaultProxy:
 
     async def _end(self) -> None:
         if self._server is not None:
-            self._server.close()
-            self._server = None
+            server, self._server = self._server, None
+            await listeners.end(server)
         await self._drop()
 
     async def _become(self, fault: Fault) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, Self
 
-from tests.cluster import listeners
+from tests import listeners
 from tests.cluster.control_plane import dying_with_us
 from tests.cluster.pod_programs import Program
 from timbre_contract import api

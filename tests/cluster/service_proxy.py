@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.cluster import listeners
+from tests import listeners
 from tests.cluster.api import Event, Object
 
 _CHUNK = 65536

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Self
 
-from tests.cluster import listeners
+from tests import listeners
 from tests.cluster.control_plane import ROOT, Tools, dying_with_us
 from tests.docs.commands import Command
 

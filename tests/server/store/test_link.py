@@ -12,6 +12,7 @@ import pytest
 import redis
 import redis.exceptions
 
+from tests import listeners
 from tests.redis_server import RedisServer, free_port
 from tests.redis_topologies import RedisClusterServers, RedisSentinelServers, TlsRedisServer, wait_until
 from tests.server.store.registries import UNHURRIED, a_voice, linked, unhurried
@@ -41,12 +42,12 @@ class SilentServer:
         try:
             yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
+            await listeners.end(server)
             for writer in self._writers:
                 writer.close()
-            server.close()
             await server.wait_closed()
 
-    async def _serve(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _serve(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.accepted.set()
         self._writers.append(writer)
