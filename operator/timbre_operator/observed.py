@@ -35,6 +35,7 @@ class RedisProblem(StrEnum):
     READ_ONLY = "ReadOnly"
     DISK_WRITE_FAILED = "DiskWriteFailed"
     RESTART_DROPS_VOICES = "RestartDropsVoices"
+    APPEND_ONLY_OFF = "AppendOnlyOff"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,8 @@ class RedisFacts:
     used_bytes: int = 0
     max_bytes: int = 0
     """0 = no bound, or unknown."""
+    appends: bool | None = None
+    """Whether all of its servers write an append-only file; None where one does not tell."""
     problem: RedisProblem | None = None
     """None while all is well."""
     detail: str = ""

@@ -129,6 +129,8 @@ class RedisTarget:
     address: str
     """host:port, several separated by commas."""
     database: int = 0
+    appends: bool = False
+    """Whether it was set up to write an append-only file: where it does not, somebody has turned that off."""
     username: str = ""
     password: str = field(default="", repr=False)
     sentinel_master: str = ""

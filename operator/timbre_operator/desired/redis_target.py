@@ -40,6 +40,7 @@ def _managed(service: VoiceService, secrets: Contents) -> RedisTarget:
     return RedisTarget(
         mode="standalone",
         address=managed_address(service),
+        appends=True,
         username=OPERATOR_USER,
         password=_value(secrets, password, ""),
     )

@@ -13,7 +13,13 @@ from timbre_operator.desired.redis_config import POLICY
 from timbre_operator.observed import Manifest, Observed, RedisProblem
 from timbre_operator.voiceservice.names import REDIS_SUFFIX
 
-_TELLABLE = {None, RedisProblem.POLICY_EVICTS_VOICES, RedisProblem.FULL, RedisProblem.DISK_WRITE_FAILED}
+_TELLABLE = {
+    None,
+    RedisProblem.POLICY_EVICTS_VOICES,
+    RedisProblem.APPEND_ONLY_OFF,
+    RedisProblem.FULL,
+    RedisProblem.DISK_WRITE_FAILED,
+}
 """With any other problem it cannot be told anything, or is none of ours."""
 
 
@@ -25,6 +31,8 @@ def redis_tuning(observed: Observed) -> Mapping[str, str]:
     wanted: dict[str, str] = {}
     if facts.policy and facts.policy != POLICY:
         wanted["maxmemory-policy"] = POLICY
+    if facts.appends is False:
+        wanted["appendonly"] = "yes"  # it writes all that it holds into a new file then
     if facts.max_bytes != managed.memory.bytes:
         wanted["maxmemory"] = str(managed.memory.bytes)
     return wanted

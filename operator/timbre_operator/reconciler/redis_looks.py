@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from timbre_operator.observed import RedisFacts
@@ -66,8 +67,8 @@ class RedisLooks:
 
     async def _look(self, key: ServiceKey, target: RedisTarget) -> None:
         try:
-            facts = await self._probe.look(target)
-            await self._set_back(key, target)
+            refused = await self._set_back(key, target)
+            facts = _with_refusals(await self._probe.look(target), refused)
         except Exception:  # a mistake of ours about one Redis must not end the operator
             fields = {"namespace": key.namespace, "voiceservice": key.name}
             logger.exception("a look at Redis broke", extra={"fields": fields})
@@ -75,15 +76,16 @@ class RedisLooks:
         else:
             self._tell(key, target, facts)
 
-    async def _set_back(self, key: ServiceKey, target: RedisTarget) -> None:
-        """What the last turn found to be other than it shall be; the next look sees the result."""
+    async def _set_back(self, key: ServiceKey, target: RedisTarget) -> Mapping[str, str]:
+        """What the last turn found to be other than it shall be; returns what was refused, with its words."""
         memory = self._memories.get(key)
         if memory is None or not memory.redis_settings or not self._leads():
-            return
+            return {}
         settings = memory.redis_settings
         refused = await self._probe.tune(target, settings)
         fields = {"namespace": key.namespace, "voiceservice": key.name, "set": dict(settings), "refused": dict(refused)}
         logger.info("Redis set back", extra={"fields": fields})
+        return refused
 
     def _due(self, key: ServiceKey) -> RedisTarget | None:
         memory = self._memories.get(key)
@@ -112,6 +114,13 @@ class RedisLooks:
             self._news(key)
 
 
+def _with_refusals(facts: RedisFacts, refused: Mapping[str, str]) -> RedisFacts:
+    """Only where nothing else says why there is a problem: a server that is away refuses everything."""
+    if facts.problem is None or facts.detail or not refused:
+        return facts
+    return replace(facts, detail=f'it says "{"; ".join(refused.values())}"')
+
+
 def _gist(facts: RedisFacts) -> tuple[object, ...]:
     """What is worth a turn: not that some bytes more are in use."""
-    return facts.address, facts.version, facts.policy, facts.max_bytes, facts.problem, facts.detail
+    return facts.address, facts.version, facts.policy, facts.max_bytes, facts.appends, facts.problem, facts.detail

@@ -33,6 +33,8 @@ class Account:
     """Writes that it refused for want of memory since its start."""
     evicted: int
     """Keys that it evicted since its start."""
+    appends: bool | None
+    """Whether it writes an append-only file; None where it does not tell."""
     disk_refusal: str
     """Why it takes no writes: its disk took none.  Empty while it does."""
     replay_refusal: str
@@ -62,6 +64,7 @@ class Account:
             evictable=policy.startswith("allkeys") or (policy.startswith("volatile") and volatile),
             refused=_number(refusals, "count") if isinstance(refusals, Mapping) else 0,
             evicted=_number(info, "evicted_keys"),
+            appends=bool(_number(info, "aof_enabled")) if "aof_enabled" in info else None,
             disk_refusal=disk_refusal or _file_failure(info),
             replay_refusal=replay_refusal,
             loading=bool(_number(info, "loading")),
@@ -97,8 +100,8 @@ def is_full(now: Account, before: Account | None, *, was_full: bool) -> bool:
     return not now.evictable and now.used_bytes >= _NEARLY_FULL * now.max_bytes
 
 
-def problem_of(account: Account, *, full: bool) -> RedisProblem | None:
-    """The worst thing that an account tells."""
+def problem_of(account: Account, *, full: bool, shall_append: bool = False) -> RedisProblem | None:
+    """The worst thing that an account tells; who ``shall_append`` has a problem where it does not."""
     found = (
         (account.loading, RedisProblem.LOADING),
         (account.old, RedisProblem.TOO_OLD),
@@ -106,6 +109,7 @@ def problem_of(account: Account, *, full: bool) -> RedisProblem | None:
         (bool(account.disk_refusal), RedisProblem.DISK_WRITE_FAILED),
         (account.evicts_voices, RedisProblem.POLICY_EVICTS_VOICES),
         (bool(account.replay_refusal), RedisProblem.RESTART_DROPS_VOICES),
+        (shall_append and account.appends is False, RedisProblem.APPEND_ONLY_OFF),
         (full, RedisProblem.FULL),
     )
     return next((problem for holds, problem in found if holds), None)

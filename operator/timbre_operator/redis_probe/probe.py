@@ -70,7 +70,10 @@ class NetworkRedisProbe:
         connections = await _connections(target)
         nodes = await masters(target, connections)
         accounts = await asyncio.gather(*(self._account(connections, node, target.username) for node in nodes))
-        problems = [self._problem(node, account) for node, account in zip(nodes, accounts, strict=True)]
+        problems = [
+            self._problem(node, account, shall_append=target.appends)
+            for node, account in zip(nodes, accounts, strict=True)
+        ]
         return _summed(target, nodes, accounts, problems)
 
     async def _account(self, connections: Connections, node: Node, user: str) -> Account:
@@ -91,13 +94,13 @@ class NetworkRedisProbe:
             self._may_not_ask.add(who)
             return ""
 
-    def _problem(self, node: Node, account: Account) -> RedisProblem | None:
+    def _problem(self, node: Node, account: Account, *, shall_append: bool) -> RedisProblem | None:
         before, was_full = self._last.get(node, (None, False))
         full = is_full(account, before, was_full=was_full)
         if len(self._last) >= MAX_REMEMBERED:
             self._last.clear()
         self._last[node] = (account, full)
-        return problem_of(account, full=full)
+        return problem_of(account, full=full, shall_append=shall_append)
 
 
 async def _connections(target: RedisTarget) -> Connections:
@@ -144,9 +147,17 @@ def _summed(
         policy=account.policy,
         used_bytes=sum(account.used_bytes for account in accounts),
         max_bytes=sum(account.max_bytes for account in accounts),
+        appends=_all_append(accounts),
         problem=problem,
         detail=_without_secrets(" ".join(filter(None, (where, says))), target),
     )
+
+
+def _all_append(accounts: Sequence[Account]) -> bool | None:
+    told = [account.appends for account in accounts]
+    if False in told:
+        return False
+    return None if None in told else True
 
 
 def _suspected(failure: LookFailed, target: RedisTarget) -> LookFailed:

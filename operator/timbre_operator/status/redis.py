@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from timbre_contract import labels
-from timbre_operator.observed import Observed, RedisProblem
+from timbre_operator.observed import Observed, RedisFacts, RedisProblem
 from timbre_operator.status.component import PodCheck, blamed, redis_component
 from timbre_operator.status.endings import crashed, oom_killed
 from timbre_operator.status.finding import Finding, Verdict
@@ -34,8 +34,7 @@ def redis_ready(observed: Observed, now: datetime) -> Verdict:
     """The condition RedisReady."""
     facts = observed.redis
     if facts is not None and facts.problem is None:
-        what = f"Redis {facts.version}".strip()
-        return Verdict("True", "Reachable", f"{what} at {facts.address} keeps the voices")
+        return Verdict("True", "Reachable", _reachable(facts))
     if facts is not None and facts.problem is not None and facts.problem in _SPEAKING:
         return Verdict.false(told(facts, facts.problem, observed.service))
     # What the claim is told says more than the scheduler, which only sees that it is not bound.
@@ -73,6 +72,13 @@ def exporter_trouble(observed: Observed, now: datetime) -> Finding | None:
     if found is None:
         return None
     return Finding("ExporterFailing", f"{found.message}; or write spec.redis.managed.exporter: Disabled")
+
+
+def _reachable(facts: RedisFacts) -> str:
+    keeps = f"{f'Redis {facts.version}'.strip()} at {facts.address} keeps the voices"
+    if facts.appends is not False:
+        return keeps
+    return f"{keeps}, without an append-only file: a restart drops those that no snapshot and no replica of it has"
 
 
 def _starting(observed: Observed) -> bool:

@@ -25,6 +25,9 @@ _TOLD: Final[dict[RedisProblem, str]] = {
         "Redis at {address} ({version}) drops voices when it starts again: it replays its append-only file with the rights of the"
         " user default, which lacks them"
     ),
+    RedisProblem.APPEND_ONLY_OFF: (
+        "somebody has turned off the append-only file of Redis at {address}: a restart would lose what it took since"
+    ),
 }
 
 _MANAGED: Final[dict[RedisProblem, str]] = {
@@ -41,10 +44,11 @@ _MANAGED: Final[dict[RedisProblem, str]] = {
         "where the disk is full, raise spec.redis.managed.storage.size (now {volume}), and it goes on by itself; do not"
         " restart it: what is not on its disk would be lost"
     ),
+    RedisProblem.APPEND_ONLY_OFF: "the operator turns it on again; do not restart Redis before",
     RedisProblem.RESTART_DROPS_VOICES: "let it read its users again before it restarts: ACL LOAD as an administrator",
 }
 
-_EXTERNAL: Final[dict[RedisProblem, str]] = {
+_EXTERNAL: Final[dict[RedisProblem, str]] = {  # that one has no append-only file is its owner's choice
     RedisProblem.SECRET_MISSING: "create it",
     RedisProblem.UNREACHABLE: (
         "correct spec.redis.external.address, write tls: {{}} where it wants TLS, or let the operator's namespace through"

@@ -177,7 +177,8 @@ def test_pods_can_neither_empty_nor_stop_nor_reconfigure_it(command: str, pods: 
 @pytest.mark.parametrize("command", ["FLUSHALL", "GET timbre:1:x", "SET timbre:1:x 1", "SHUTDOWN", "KEYS *"])
 def test_the_operator_looks_and_tunes_and_touches_no_key(command: str, operator: redis.Redis) -> None:
     assert operator.info("server")["redis_version"]
-    assert operator.config_set("maxmemory", 100 << 20)
+    for setting, value in {"maxmemory": 100 << 20, "maxmemory-policy": "volatile-lru", "appendonly": "yes"}.items():
+        assert operator.config_set(setting, value)
     with pytest.raises(redis.exceptions.NoPermissionError):
         operator.execute_command(*command.split())
 

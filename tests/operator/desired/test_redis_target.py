@@ -15,6 +15,7 @@ def test_the_managed_redis_is_looked_at_as_the_operators_user() -> None:
     assert redis_target(a_service().built(), secrets) == RedisTarget(
         mode="standalone",
         address="narrator-redis.studio.svc:6379",
+        appends=True,
         username="timbre-operator",
         password="secret",
     )

@@ -48,6 +48,16 @@ def test_a_policy_is_set_back_while_the_disk_fails() -> None:
     assert redis_tuning(_state(changed).observed()) == {"maxmemory-policy": "volatile-lru"}
 
 
+@pytest.mark.parametrize("problem", [RedisProblem.APPEND_ONLY_OFF, RedisProblem.FULL])
+def test_a_file_that_somebody_turned_off_is_turned_on(problem: RedisProblem) -> None:
+    assert redis_tuning(_state(replace(FIT, appends=False, problem=problem)).observed()) == {"appendonly": "yes"}
+
+
+@pytest.mark.parametrize("appends", [True, None])
+def test_a_file_that_is_on_or_that_nobody_tells_of_is_left_alone(*, appends: bool | None) -> None:
+    assert redis_tuning(_state(replace(FIT, appends=appends)).observed()) == {}
+
+
 @pytest.mark.parametrize("max_bytes", [0, 1 << 20, 8 << 30])
 def test_memory_that_somebody_changed_is_set_back(max_bytes: int) -> None:
     assert redis_tuning(_state(replace(FIT, max_bytes=max_bytes)).observed()) == {"maxmemory": str(1 << 30)}
@@ -74,7 +84,7 @@ def test_a_redis_that_does_not_listen_is_told_nothing(problem: RedisProblem) -> 
 
 def test_a_redis_that_was_never_asked_and_one_of_somebody_else_are_told_nothing() -> None:
     assert redis_tuning(_state(None).observed()) == {}
-    external = _state(replace(FIT, policy="allkeys-lru"), a_service().on_external_redis())
+    external = _state(replace(FIT, policy="allkeys-lru", appends=False), a_service().on_external_redis())
     assert redis_tuning(external.observed()) == {}
 
 

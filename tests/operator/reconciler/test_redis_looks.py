@@ -22,8 +22,11 @@ WELL = RedisFacts(address="x:6379", version="8.1")
 class Probe:
     """Says what it is told to say, after so many seconds."""
 
-    def __init__(self, facts: RedisFacts = WELL, seconds: float = 0.0) -> None:
+    def __init__(
+        self, facts: RedisFacts = WELL, seconds: float = 0.0, refuses: Mapping[str, str] | None = None
+    ) -> None:
         self.facts = facts
+        self._refuses = refuses or {}
         self.looks: list[RedisTarget] = []
         self.told: list[Mapping[str, str]] = []
         self.at_once = 0
@@ -41,7 +44,7 @@ class Probe:
     async def tune(self, target: RedisTarget, settings: Mapping[str, str]) -> Mapping[str, str]:
         del target
         self.told.append(settings)
-        return {}
+        return self._refuses
 
 
 def _looks(scene: Scene, probe: Probe, news: list[ServiceKey], *services: ServiceKey, leads: bool = True) -> RedisLooks:
@@ -139,6 +142,41 @@ async def test_what_was_changed_by_hand_is_set_back_by_the_leader_alone() -> Non
     await _looks(scene, other, [], leads=False).round()
     assert leader.told == [{"maxmemory-policy": "volatile-lru"}]
     assert other.told == []
+
+
+async def test_what_redis_refuses_to_have_set_back_is_in_the_status() -> None:
+    scene = await a_scene()
+    facts = RedisFacts(address="x:6379", problem=RedisProblem.APPEND_ONLY_OFF, appends=False)
+    scene.reconciler.memories[KEY].redis_settings = {"appendonly": "yes"}
+    scene.cluster.add(_redis_pod(ready=True))
+    await scene.turn()
+    scene.reconciler.memories[KEY].redis_settings = {"appendonly": "yes"}
+    await _looks(scene, Probe(facts, refuses={"appendonly": "Unable to turn on AOF."}), []).round()
+    await scene.turn()
+    assert scene.condition("RedisReady")["message"].endswith(': it says "Unable to turn on AOF."')
+
+
+async def test_a_look_that_fails_says_why_in_its_own_words() -> None:
+    scene = await a_scene()
+    away = RedisFacts(address="x:6379", problem=RedisProblem.UNREACHABLE, detail="it does not answer")
+    scene.reconciler.memories[KEY].redis_settings = {"appendonly": "yes"}
+    await _looks(scene, Probe(away, refuses={"appendonly": "Timeout"}), []).round()
+    assert scene.reconciler.memories[KEY].redis == away
+
+
+class Healing(Probe):
+    """Well once it was told something."""
+
+    async def tune(self, target: RedisTarget, settings: Mapping[str, str]) -> Mapping[str, str]:
+        self.facts = WELL
+        return await super().tune(target, settings)
+
+
+async def test_a_look_sees_what_was_set_back_just_before() -> None:
+    scene = await a_scene()
+    scene.reconciler.memories[KEY].redis_settings = {"appendonly": "yes"}
+    await _looks(scene, Healing(RedisFacts(address="x:6379", problem=RedisProblem.APPEND_ONLY_OFF)), []).round()
+    assert scene.reconciler.memories[KEY].redis == WELL
 
 
 async def test_a_redis_as_it_shall_be_is_told_nothing() -> None:

@@ -48,6 +48,22 @@ def test_an_account_tells_its_worst_problem(changes: dict[str, Any], problem: Re
     assert problem_of(_account(**changes), full=False) is problem
 
 
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"aof_enabled": 1}, None),
+        ({"aof_enabled": 0}, RedisProblem.APPEND_ONLY_OFF),
+        ({}, None),  # it does not tell
+        ({"aof_enabled": 0, "maxmemory_policy": "allkeys-lru"}, RedisProblem.POLICY_EVICTS_VOICES),
+    ],
+)
+def test_only_who_shall_have_an_append_only_file_lacks_it(
+    changes: dict[str, Any], problem: RedisProblem | None
+) -> None:
+    assert problem_of(_account(**changes), full=False, shall_append=True) is problem
+    assert problem_of(_account(**changes), full=False) is not RedisProblem.APPEND_ONLY_OFF
+
+
 def test_a_full_server_is_told_last() -> None:
     assert problem_of(_account(), full=True) is RedisProblem.FULL
     assert problem_of(_account(role="slave"), full=True) is RedisProblem.READ_ONLY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.operator.manifests import AService, a_service
@@ -28,7 +30,7 @@ def _ready(state: AState) -> Condition:
     return state.condition("RedisReady")
 
 
-def _facts(problem: RedisProblem, **more: str) -> RedisFacts:
+def _facts(problem: RedisProblem, **more: Any) -> RedisFacts:
     return RedisFacts(address="redis.shared:6379", problem=problem, **more)
 
 
@@ -57,6 +59,7 @@ _CURES = {
         "has maxmemory-policy allkeys-lru, which evicts voices; set it",
         "the operator sets",
     ),
+    RedisProblem.APPEND_ONLY_OFF: ("", "the operator turns it on again; do not restart Redis before"),
     RedisProblem.FULL: ("give it more memory", "raise spec.redis.managed.maxMemory (now 1Gi)"),
     RedisProblem.READ_ONLY: ("write the primary's address", "look at who made it one"),
     RedisProblem.RESTART_DROPS_VOICES: ("write ACL SETUSER default off resetpass allkeys +@all", "ACL LOAD"),
@@ -64,8 +67,28 @@ _CURES = {
 }
 
 
-@pytest.mark.parametrize("problem", RedisProblem)
-@pytest.mark.parametrize("managed", [False, True], ids=["external", "managed"])
+def test_an_external_redis_without_an_append_only_file_is_ready_and_says_what_that_costs() -> None:
+    """Whether snapshots, replicas or a provider's own log are enough is for its owner to say."""
+    facts = RedisFacts(address="redis.shared:6379", version="8.1", appends=False)
+    state = a_good_state(_EXTERNAL).knowing(redis=facts)
+    assert _ready(state).status == "True"
+    assert "keeps the voices, without an append-only file: a restart drops those" in _ready(state).message
+    assert state.condition("Degraded").status == "False"
+
+
+_OF_A_MANAGED_ONE = {RedisProblem.APPEND_ONLY_OFF}
+"""Problems that no external Redis has."""
+
+
+@pytest.mark.parametrize(
+    ("problem", "managed"),
+    [
+        (problem, managed)
+        for problem in RedisProblem
+        for managed in (False, True)
+        if managed or problem not in _OF_A_MANAGED_ONE
+    ],
+)
 def test_every_problem_says_what_helps(problem: RedisProblem, *, managed: bool) -> None:
     facts = _facts(problem, version="6.2.14", policy="allkeys-lru", detail="what the probe saw")
     state = a_state(a_service() if managed else _EXTERNAL).with_pods(a_redis_pod()).knowing(redis=facts)
@@ -77,7 +100,7 @@ def test_every_problem_says_what_helps(problem: RedisProblem, *, managed: bool) 
 
 @pytest.mark.parametrize("problem", [problem for problem in RedisProblem if problem is not RedisProblem.LOADING])
 def test_pods_go_on_serving_without_it(problem: RedisProblem) -> None:
-    state = a_good_state(_EXTERNAL).knowing(redis=_facts(problem))
+    state = a_good_state(a_service() if problem in _OF_A_MANAGED_ONE else _EXTERNAL).knowing(redis=_facts(problem))
     assert state.condition("Ready").status == "True"
     assert state.condition("Degraded").reason == f"Redis{problem.value}"
 
