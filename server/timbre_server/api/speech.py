@@ -19,7 +19,7 @@ from timbre_server.api.errors import error_object, logged_error_response, method
 from timbre_server.api.known_requests import Form, KnownRequests
 from timbre_server.api.plain_requests import is_plain, read_body, replayed
 from timbre_server.api.speaker import Speaker
-from timbre_server.api.speech_headers import HeaderList, cache_headers, speech_headers, tag_of
+from timbre_server.api.speech_headers import UNBUFFERED, HeaderList, cache_headers, speech_headers, tag_of
 from timbre_server.audio.encoding import CONTENT_TYPES
 from timbre_server.domain.speech import AudioFormat, StreamFormat
 from timbre_server.errors import TimbreError
@@ -174,7 +174,7 @@ class Answer:
     async def _send_chunks(self, take: Take, tag: bytes | None, encoded: EncodedSpeech, send: Send) -> None:
         async with aclosing(encoded.chunks()) as chunks:
             first = await anext(chunks)
-            headers = self._head(take, tag, encoded)
+            headers = [*self._head(take, tag, encoded), UNBUFFERED]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:
                 await _send_body(first, chunks, send)
@@ -185,7 +185,7 @@ class Answer:
     async def _send_events(self, take: Take, tag: bytes | None, encoded: EncodedSpeech, send: Send) -> None:
         async with aclosing(encoded.chunks()) as chunks:
             first = await anext(chunks)
-            headers = self._head(take, tag, encoded)
+            headers = [*self._head(take, tag, encoded), UNBUFFERED]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             try:
                 await _send_body(events.delta(first), (events.delta(chunk) async for chunk in chunks), send, more=True)

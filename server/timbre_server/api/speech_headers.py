@@ -14,6 +14,10 @@ REVALIDATED = (b"cache-control", b"private, no-cache")
 
 UNTRACED = (b"cache-control", b"no-store")
 
+UNBUFFERED = (b"x-accel-buffering", b"no")
+"""Said of what leaves while it is being made.  nginx obeys it, whatever its configuration says: without it each piece waits
+for the next one to fill a buffer of 4 KiB, half a second of MP3, and with ``gzip`` all of them wait for the last."""
+
 
 def tag_of(take: Take, form: str) -> bytes | None:
     """The entity tag of a take in a form, as ``mp3``; None if nobody ever gets this take again."""

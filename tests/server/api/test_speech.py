@@ -109,6 +109,19 @@ def test_headers_tell_the_request_id_the_voices_tier_and_the_time(client: OpenAI
     assert phases["encode"] > 0
 
 
+@pytest.mark.parametrize("audio_format", [one for one in AudioFormat if one is not AudioFormat.WAV])
+def test_what_leaves_while_it_is_made_tells_nginx_to_hold_nothing_back(
+    http: httpx2.Client, audio_format: AudioFormat
+) -> None:
+    for stream_format in ("audio", "sse"):
+        answer = http.post(SPEECH, json=a_body(response_format=audio_format, stream_format=stream_format))
+        assert answer.headers["x-accel-buffering"] == "no"
+
+
+def test_what_is_whole_before_it_leaves_may_wait_in_nginx(http: httpx2.Client) -> None:
+    assert "x-accel-buffering" not in http.post(SPEECH, json=a_body(response_format="wav")).headers
+
+
 def events_of(response: httpx2.Response) -> list[dict[str, object]]:
     assert response.headers["content-type"] == "text/event-stream"
     blocks = response.text.split("\n\n")
