@@ -154,6 +154,11 @@ REGISTRY_DEGRADED: Final = MetricSpec(
 REDIS_BREAKER_OPEN: Final = MetricSpec(
     "timbre_redis_breaker_open", MetricKind.GAUGE, "1 while nobody asks Redis because it does not answer, else 0."
 )
+REDIS_REFUSES_WRITES: Final = MetricSpec(
+    "timbre_redis_refuses_writes",
+    MetricKind.GAUGE,
+    "1 while Redis answers this pod and takes no writes because it cannot write to its disk, else 0.",
+)
 RESULT_CACHE_LOOKUPS: Final = MetricSpec(
     "timbre_result_cache_lookups_total",
     MetricKind.COUNTER,
@@ -213,6 +218,7 @@ SERVER_METRICS: Final = (
     CHANGE_LOG_HEALTHY,
     REGISTRY_DEGRADED,
     REDIS_BREAKER_OPEN,
+    REDIS_REFUSES_WRITES,
     RESULT_CACHE_LOOKUPS,
     RESULT_CACHE_BYTES,
     DEVICE_MEMORY,

@@ -161,6 +161,7 @@ class SharedRegistry:
                 "breaker_open": self._link.breaker_open,
                 "change_log_healthy": self._registry.healthy,
                 "degraded": self._registry.degraded,
+                "takes_writes": self._registry.takes_writes,
             }
         }
 

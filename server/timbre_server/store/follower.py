@@ -20,7 +20,7 @@ from timbre_server.store.heartbeat import PERIOD_SECONDS, Beat, Heart
 from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.log_format import LogEntry, from_fields
 from timbre_server.store.positions import ORIGIN, EntryId, Extent, resumption
-from timbre_server.store.refusals import LIBRARY_ERRORS
+from timbre_server.store.refusals import LIBRARY_ERRORS, was_refused, words_of
 
 _BLOCK_MILLISECONDS: Final = 100
 """How long a read waits for news.  Its return renews the proof of freshness, so this is a fifth of what the proof may age."""
@@ -33,6 +33,9 @@ _ENTRIES_PER_READ: Final = 256
 
 _RETRY_SECONDS: Final = 0.1
 """Between attempts to connect: Redis' return is noticed well within the second that the issue allows."""
+
+_MOST_RETRY_SECONDS: Final = 3.2
+"""Between attempts that Redis itself refuses, as for want of a right: five doublings, until somebody has mended it."""
 
 _log = logging.getLogger(__name__)
 
@@ -125,21 +128,27 @@ class Follower:
 
     async def _follow_always(self) -> None:
         reported: float | None = None
+        pause_seconds = _RETRY_SECONDS
         while True:
             before = self._health.known_up_to
+            refused = False
             try:
                 await self._follow()
                 _log.warning("following the log of changes anew: %s", self._suspicion)
             except _FAILURES as error:
+                refused = was_refused(error)
                 if self._health.known_up_to != reported:  # once per outage
-                    _log.warning("lost the log of changes: %s", type(error).__name__)
+                    _log.warning("lost the log of changes: %s", words_of(error))
                     reported = self._health.known_up_to
             self._health.broken()
             self._turned()
             if self._health.known_up_to == before:  # it did not even begin: the next attempt waits a little
+                pause_seconds = min(2 * pause_seconds, _MOST_RETRY_SECONDS) if refused else _RETRY_SECONDS
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_RETRY_SECONDS):
+                    async with asyncio.timeout(pause_seconds):
                         await self._hurry.wait()
+            else:
+                pause_seconds = _RETRY_SECONDS
             self._hurry.clear()
 
     async def _follow(self) -> None:

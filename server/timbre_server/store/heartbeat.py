@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from timbre_contract.keys import ServiceKeys
-from timbre_server.store.link import RedisLink
+from timbre_server.errors import StoreUnavailable
+from timbre_server.store.link import Client, RedisLink
 from timbre_server.store.log_format import MAX_ENTRIES
 from timbre_server.store.lua_script import LuaScript
 from timbre_server.store.positions import EntryId
+from timbre_server.store.refusals import takes_no_writes, words_of
 
 PERIOD_SECONDS: Final = 0.2
 """How often each pod beats (the design's 200 ms)."""
@@ -25,6 +28,12 @@ FORGOTTEN_MILLISECONDS: Final = 24 * 3600 * 1000
 _SAMPLES: Final = 64
 """Round trips among which the quickest tells Redis' clock best: 13 s of beats, in which a clock drifts by under 1 ms
 (at the 50 parts per million of a poor quartz)."""
+
+
+_BEAT: Final = LuaScript("beat")
+_LOOK: Final = LuaScript("look")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -71,20 +80,40 @@ class Heart:
         self._keys = keys
         self._pod = pod
         self._clock = clock
-        self._script = LuaScript("beat")
+        self.takes_writes = True
+        """Whether Redis took the last beat that it answered."""
         self.redis_clock = RedisClock()
 
     async def beat(self) -> Beat:
-        """Raises: StoreUnavailable, RegistryFull."""
-        keys = (self._keys.epoch(), self._keys.changes(), self._keys.pods())
+        """Where Redis' disk is full nothing is appended, and the answer tells all the same: Redis may have been emptied.
+
+        Raises: StoreUnavailable, RegistryFull.
+        """
         sent_at = self._clock()
-        epoch, seconds, microseconds, before, after = await self._link.read(
-            lambda client: self._script.run(
-                client, keys, self._pod, QUIET_MILLISECONDS, FORGOTTEN_MILLISECONDS, MAX_ENTRIES
-            )
-        )
+        try:
+            reply = await self._link.read(self._append)
+        except StoreUnavailable as error:
+            if not takes_no_writes(error):
+                raise
+            if self.takes_writes:
+                _log.warning("redis takes no writes (%s)", words_of(error.__cause__ or error))
+            self.takes_writes = False
+            sent_at = self._clock()
+            reply = await self._link.read(self._look)
+        else:
+            if not self.takes_writes:
+                _log.warning("redis takes writes again")
+            self.takes_writes = True
+        epoch, seconds, microseconds, before, after = reply
         self.redis_clock.told(int(seconds) + int(microseconds) / 1e6, sent_at=sent_at, received_at=self._clock())
         return Beat(epoch.decode() if epoch else None, EntryId.parse(before), EntryId.parse(after))
+
+    async def _append(self, client: Client) -> Any:
+        keys = (self._keys.epoch(), self._keys.changes(), self._keys.pods())
+        return await _BEAT.run(client, keys, self._pod, QUIET_MILLISECONDS, FORGOTTEN_MILLISECONDS, MAX_ENTRIES)
+
+    async def _look(self, client: Client) -> Any:
+        return await _LOOK.run(client, (self._keys.epoch(), self._keys.changes()))
 
     async def stop(self) -> None:
         """Says goodbye: nobody waits for this pod any more.  Raises: StoreUnavailable."""

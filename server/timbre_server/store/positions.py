@@ -51,10 +51,10 @@ class Resumption:
 
 def resumption(seen: EntryId | None, extent: Extent) -> Resumption:
     """Where a pod goes on that has read everything up to ``seen``; ``None`` = it has only just started."""
-    if seen is None:
-        return Resumption(_recently(extent.now_milliseconds), gap=False)
     if extent.first is None or extent.last is None:
-        return Resumption(ORIGIN, gap=True)  # emptied: whatever comes is new
+        return Resumption(ORIGIN, gap=seen is not None)  # whatever comes is new
+    if seen is None:
+        return Resumption(min(_recently(extent.now_milliseconds), extent.last), gap=False)
     if extent.last < seen:  # another Redis, or a failover to a replica that lagged
         return Resumption(_recently(extent.last.milliseconds), gap=True)
     return Resumption(seen, gap=extent.first > seen)

@@ -8,7 +8,6 @@ better: it goes on with what it has and publishes it again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from timbre_server.ports import ChangeKind, VoiceChange, VoiceName
 from timbre_server.store.heartbeat import Beat
 from timbre_server.store.holdings import Holdings, version_of
 from timbre_server.store.redis_voices import GONE, RedisVoiceStore, Version
+from timbre_server.store.refusals import takes_no_writes
 from timbre_server.store.rounds import Rounds
 
 GRACE_SECONDS: Final = 2.0
@@ -102,12 +102,22 @@ class Reconciliation:
         asked = [self._holdings.look(name) for name in names]
         seen = await self._store.versions(names)
         if self._epoch is None:
-            with contextlib.suppress(RegistryFull):  # nothing to lose yet, and whoever stores a voice begins it
-                self._epoch = seen.epoch or await self._store.begin_epoch()
+            self._epoch = seen.epoch or await self._begun_epoch()
         else:
             self._meet(seen.epoch)
         for name, held, known in zip(names, asked, seen.of, strict=True):
             self._judge(name, held, known)
+
+    async def _begun_epoch(self) -> str | None:
+        """None where Redis has no room for it: there is nothing to lose yet, and whoever stores a voice begins it."""
+        try:
+            return await self._store.begin_epoch()
+        except RegistryFull:
+            return None
+        except StoreUnavailable as error:
+            if takes_no_writes(error):
+                return None
+            raise
 
     async def check(self, name: VoiceName) -> Verdict | None:
         """Compares one voice, in a round trip shared with others; None = what was held is not any more.
@@ -199,9 +209,9 @@ class Reconciliation:
                     self._emptied = False
                     _log.warning("what was held here of the voice store is published again")
             except (StoreUnavailable, RegistryFull) as error:
-                if error.code != told:  # once per reason, and it tries on
-                    _log.warning("a voice could not be published again yet: %s", error.code)
-                    told = error.code
+                if error.message != told:  # once per reason, and it tries on
+                    _log.warning("a voice could not be published again yet: %s", error.message)
+                    told = error.message
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def _recording(self, name: VoiceName) -> bytes | None:

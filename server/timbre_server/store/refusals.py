@@ -26,6 +26,12 @@ _NO_ANSWER: Final = (
     OSError,
 )
 
+_REFUSED: Final = (
+    redis.exceptions.ResponseError,
+    redis.exceptions.AuthenticationError,
+    redis.exceptions.AuthorizationError,
+)
+
 _SENTENCES: Final[tuple[tuple[type[Exception], str], ...]] = (
     # An error is spoken of by the first class that fits.
     (redis.exceptions.BusyLoadingError, "the voice store is still loading its data; try again"),
@@ -57,12 +63,26 @@ def is_no_answer(error: Exception) -> bool:
     return isinstance(error, _NO_ANSWER) and not isinstance(error, redis.exceptions.MaxConnectionsError)
 
 
-def cannot_write(error: Exception) -> bool:
+def cannot_write(error: BaseException) -> bool:
     """Whether the server answers and may be read, and only its disk fails: it refuses PING together with writes then."""
     return _code(error) == "MISCONF"
 
 
-def words_of(error: Exception) -> str:
+def takes_no_writes(error: Unavailable) -> bool:
+    """The same of an error that the link made of one of the library's."""
+    return error.__cause__ is not None and cannot_write(error.__cause__)
+
+
+def was_refused(error: Exception) -> bool:
+    """Whether Redis itself said no, to this command or to this server: that seldom heals within a second.
+
+    One that loads, or that has lost its cluster or its master, is another matter.
+    """
+    said = error.__cause__ if isinstance(error, Unavailable) else error
+    return isinstance(said, _REFUSED) and not isinstance(said, redis.exceptions.ClusterDownError)
+
+
+def words_of(error: BaseException) -> str:
     """For the log, never for a client: what the system, Redis or the library said, as which address refuses a connection."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -81,6 +101,6 @@ def refusal(error: Exception) -> Unavailable:
     )
 
 
-def _code(error: Exception) -> str:
+def _code(error: BaseException) -> str:
     """The word that begins what Redis said."""
     return str(error).partition(" ")[0]

@@ -55,7 +55,7 @@ class RedisRegistry:
         self._clock = clock
         self._metrics = metrics
         self._sweep_seconds = sweep_seconds
-        heart = Heart(link, keys, pod=pod, clock=clock)
+        self._heart = heart = Heart(link, keys, pod=pod, clock=clock)
         self._redis_clock = heart.redis_clock
         registry = RedisVoiceStore(link, keys)
         holdings = Holdings(settings.voices.max_stored_bytes)
@@ -80,7 +80,7 @@ class RedisRegistry:
         self.follower.on_entry(self.fleet.take)
         self.follower.on_beat(self._reconciliation.beat)
         self._whisper.on("change", lambda _: self.follower.hurry())
-        metrics.watch_registry(lambda: self.healthy, lambda: self.degraded)
+        metrics.watch_registry(lambda: self.healthy, lambda: self.degraded, lambda: self.takes_writes)
 
     @property
     def healthy(self) -> bool:
@@ -91,6 +91,11 @@ class RedisRegistry:
     def degraded(self) -> bool:
         """Whether Redis was emptied, and what this pod holds is not all back."""
         return self._reconciliation.degraded
+
+    @property
+    def takes_writes(self) -> bool:
+        """Whether Redis, when last heard of, could keep what it is told: one whose disk is full answers reads only."""
+        return self._heart.takes_writes
 
     def on_whisper(self, prefix: str, listener: Callable[[str], None]) -> None:
         """Calls ``listener`` with the rest of each message of the channel that begins so; some may be lost."""

@@ -92,6 +92,7 @@ class Metrics:
         self._log_healthy = self._gauge(specs.CHANGE_LOG_HEALTHY)
         self._degraded = self._gauge(specs.REGISTRY_DEGRADED)
         self._breaker_open = self._gauge(specs.REDIS_BREAKER_OPEN)
+        self._refuses_writes = self._gauge(specs.REDIS_REFUSES_WRITES)
         answered = self._counter(specs.RESULT_CACHE_LOOKUPS)
         # One series each, looked up once: a hit takes a tenth of a millisecond in all.
         self._results = {
@@ -200,8 +201,11 @@ class Metrics:
         """A voice was spoken from memory although nobody could say whether it is still the same."""
         self._unchecked_uses.inc()
 
-    def watch_registry(self, log_healthy: Callable[[], bool], degraded: Callable[[], bool]) -> None:
+    def watch_registry(
+        self, log_healthy: Callable[[], bool], degraded: Callable[[], bool], takes_writes: Callable[[], bool]
+    ) -> None:
         """Reads the state of the followed registry whenever somebody scrapes."""
+        self._refuses_writes.set_function(lambda: not takes_writes())
         self._log_healthy.set_function(log_healthy)
         self._degraded.set_function(degraded)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import redis.exceptions
 
 from tests.fault_proxy import FaultProxy, slow
 from tests.redis_server import RedisServer
@@ -159,6 +161,23 @@ async def test_a_gap_is_told_once_however_often_the_pod_has_to_try(
             cut_followers(client)
             await tries(follower)
     assert caplog.text.count("has a gap") == 1
+
+
+async def test_what_redis_refuses_is_tried_ever_less_often_and_told_in_its_words(
+    redis_server: RedisServer, scope: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[float] = []
+
+    async def compare() -> None:
+        tries.append(time.monotonic())
+        raise redis.exceptions.NoPermissionError("no right to read")
+
+    async with following(Pod(redis_server, scope), compare) as follower:
+        while len(tries) < 4:
+            await follower.turn()
+    pauses = [later - earlier for earlier, later in itertools.pairwise(tries)]
+    assert all(pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.8), strict=True))
+    assert caplog.text.count("NoPermissionError: no right to read") == 1
 
 
 async def test_an_answer_proves_nothing_of_the_time_that_it_took(redis_server: RedisServer, scope: str) -> None:

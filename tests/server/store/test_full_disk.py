@@ -8,9 +8,9 @@ import pytest
 import redis
 
 from tests.fault_proxy import PASS, REFUSE, FaultProxy
-from tests.full_disk import fill_disk
+from tests.full_disk import fill_disk, make_room
 from tests.redis_server import RedisServer
-from tests.server.store.pods import Pod, by_hand, running
+from tests.server.store.pods import ADA, Pod, a_voice, by_hand, running
 from tests.server.store.registries import linked, unhurried
 from timbre_server.errors import StoreUnavailable
 from timbre_server.settings import RedisSettings
@@ -73,6 +73,55 @@ async def test_a_channel_that_is_silent_is_not_taken_for_lost(
             client.publish(pod.keys.whisper(), "features abc")
         assert await heard.get() == "abc"
     assert len(gaps) == 1  # before the first subscription
+
+
+async def test_a_pod_tells_that_redis_was_emptied_and_cannot_be_filled(
+    writing_redis: RedisServer, scope: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pod = Pod(writing_redis, scope, sweep_seconds=3600)
+    async with running(pod):
+        await pod.store.add_voice(a_voice(), b"flac")
+        with by_hand(writing_redis) as client:
+            client.flushall()
+            fill_disk(writing_redis.folder, client)
+            await pod.until(lambda: pod.registry.degraded and pod.registry.healthy)
+            assert pod.counted("timbre_registry_degraded") == 1
+            assert pod.counted("timbre_redis_refuses_writes") == 1
+            assert await pod.store.voice(*ADA) == a_voice()
+            make_room(client)
+        await pod.until(lambda: not pod.registry.degraded and pod.registry.takes_writes)
+    assert pod.counted("timbre_redis_refuses_writes") == 0
+    for line in (
+        "redis takes no writes (ResponseError: MISCONF",
+        "voice store was emptied",
+        "redis takes writes again",
+    ):
+        assert caplog.text.count(line) == 1
+    assert caplog.text.count("again yet: the voice store cannot write to its disk") == 1
+
+
+async def test_a_pod_that_starts_follows_an_empty_log_that_nobody_can_write(
+    writing_redis: RedisServer, scope: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with by_hand(writing_redis) as client:
+        fill_disk(writing_redis.folder, client)
+        pod = Pod(writing_redis, scope)
+        async with running(pod):
+            refused = _refused_beats(client)
+            await pod.until(lambda: _refused_beats(client) >= refused + 4)
+            assert pod.registry.healthy
+            assert not pod.registry.takes_writes
+            assert pod.follower.connects == 1
+            assert [record.message[:21] for record in caplog.records] == ["redis takes no writes"]
+            make_room(client)
+            await pod.until(lambda: pod.registry.takes_writes)
+            assert await pod.store.add_voice(a_voice(), b"flac") == a_voice()
+    assert pod.follower.connects == 1
+
+
+def _refused_beats(client: redis.Redis) -> int:
+    counted: dict[str, dict[str, int]] = client.info("commandstats")
+    return sum(counted.get(f"cmdstat_{name}", {}).get("rejected_calls", 0) for name in ("eval", "evalsha"))
 
 
 def _refused_pings(client: redis.Redis) -> int:

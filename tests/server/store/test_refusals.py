@@ -7,7 +7,14 @@ import redis.exceptions
 from redis._parsers import BaseParser
 
 from timbre_server.errors import RegistryFull, StoreUnavailable
-from timbre_server.store.refusals import LIBRARY_ERRORS, NO_ANSWER, is_no_answer, refusal, words_of
+from timbre_server.store.refusals import (
+    LIBRARY_ERRORS,
+    NO_ANSWER,
+    is_no_answer,
+    refusal,
+    was_refused,
+    words_of,
+)
 
 REPLIES = {
     "READONLY You can't write against a read only replica.": "read-only replica",
@@ -67,6 +74,21 @@ def test_a_server_that_cannot_serve_anybody_is_no_answer(word: str) -> None:
 @pytest.mark.parametrize("word", ["WRONGTYPE x", "OOM x", "READONLY x", "NOPERM x", "NOREPLICAS x", "ERR x"])
 def test_an_error_about_one_command_is_an_answer(word: str) -> None:
     assert not is_no_answer(_error(word))
+
+
+@pytest.mark.parametrize("word", ["NOPERM x", "WRONGPASS x", "NOAUTH x", "MISCONF x", "WRONGTYPE x"])
+def test_what_redis_itself_refuses_it_may_refuse_for_long(word: str) -> None:
+    assert was_refused(_error(word))
+    ours = refusal(_error(word))
+    ours.__cause__ = _error(word)
+    assert was_refused(ours)
+
+
+@pytest.mark.parametrize("word", ["LOADING x", "CLUSTERDOWN x", "MASTERDOWN x"])
+def test_a_server_that_will_serve_soon_is_tried_often(word: str) -> None:
+    assert not was_refused(_error(word))
+    assert not was_refused(TimeoutError())
+    assert not was_refused(StoreUnavailable("the voice store is away; try again"))
 
 
 def test_our_own_full_pool_says_nothing_of_the_server() -> None:
