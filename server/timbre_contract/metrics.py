@@ -116,8 +116,8 @@ _LAG_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 VOICE_CACHE_HIT_RATIO: Final = MetricSpec(
     "timbre_voice_cache_hit_ratio",
     MetricKind.GAUGE,
-    "Share of the voice look-ups of the last 5 minutes that needed no extraction; an enrolment is no look-up; NaN"
-    " without any.",
+    "Share of the voice look-ups of the last 5 minutes that needed no extraction of their own: one that several wait for"
+    " counts once, one that an enrolment began not at all. NaN without look-ups.",
 )
 VOICE_WORKING_SET: Final = MetricSpec(
     "timbre_voice_working_set_bytes",

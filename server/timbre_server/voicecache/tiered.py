@@ -92,7 +92,7 @@ class TieredFeatureCache:
             )
         if not one_off:
             self._adopt(digest, key, self.erasures if erasures is None else erasures)
-        self._use.looked_up(key, found.features, extracted=found.source == EXTRACTED, one_off=one_off)
+        self._use.looked_up(key, found.features, one_off=one_off)
         return found
 
     async def prepare(self, name: FeatureName, load: LoadReference) -> None:
@@ -209,6 +209,8 @@ class TieredFeatureCache:
         features = await self._extractor.extract(reference, begun=flight.begin)
         seconds = loop.time() - began
         self._observer.voice_extracted(cause, seconds)
+        if cause == SPEECH:
+            self._use.extracted()
         if self._shared is not None:
             self._shared.economy.extracted(reference.pcm.duration_seconds, feature_bytes(features), seconds)
         return features

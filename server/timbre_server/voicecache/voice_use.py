@@ -33,13 +33,17 @@ class VoiceUse:
             lambda: self._window.ratio(clock()), lambda: self._working_set.working_set_bytes(target_hit_rate)
         )
 
-    def looked_up(self, key: str, features: Features, *, extracted: bool, one_off: bool) -> None:
+    def looked_up(self, key: str, features: Features, *, one_off: bool) -> None:
         """A look-up got these features; 5 us."""
         now = self._clock()
-        self._window.count(hit=not extracted, now=now)
+        self._window.looked_up(now)
         if not one_off:
             self._working_set.used(key, feature_bytes(features), now)
             self._popularity.used(key, now)
+
+    def extracted(self) -> None:
+        """A look-up found nothing, so the engine has listened to a recording: once, for all who waited."""
+        self._window.extracted(self._clock())
 
     def prepared(self, key: str, features: Features) -> None:
         """These features were put into memory for whoever speaks next: no look-up, and no use yet."""

@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 from timbre_server.voicecache.lookups import HitWindow
 
 
+def count(window: HitWindow, now: float, *, hit: bool) -> None:
+    """A look-up that waits alone for what it lacks."""
+    if not hit:
+        window.extracted(now)
+    window.looked_up(now)
+
+
 def test_without_look_ups_there_is_no_rate() -> None:
     assert math.isnan(HitWindow().ratio(1e6))
 
@@ -16,14 +23,23 @@ def test_without_look_ups_there_is_no_rate() -> None:
 def test_hits_are_counted_per_look_up() -> None:
     window = HitWindow()
     for hit in (True, True, False, True):
-        window.count(hit=hit, now=1_000.0)
+        count(window, 1_000.0, hit=hit)
     assert window.ratio(1_000.0) == 0.75
+
+
+def test_an_extraction_that_nobody_waited_for_makes_no_rate_below_zero() -> None:
+    window = HitWindow()
+    for _ in range(3):
+        window.extracted(1_000.0)
+    assert math.isnan(window.ratio(1_000.0))
+    window.looked_up(1_000.0)
+    assert window.ratio(1_000.0) == 0.0
 
 
 def test_what_is_older_than_the_window_counts_no_more() -> None:
     window = HitWindow(300)
-    window.count(hit=False, now=1_000.0)
-    window.count(hit=True, now=1_200.0)
+    count(window, 1_000.0, hit=False)
+    count(window, 1_200.0, hit=True)
     assert window.ratio(1_289.0) == 0.5
     assert window.ratio(1_310.0) == 1.0
     assert math.isnan(window.ratio(1_600.0))
@@ -32,8 +48,8 @@ def test_what_is_older_than_the_window_counts_no_more() -> None:
 
 def test_a_clock_that_goes_back_empties_nothing() -> None:
     window = HitWindow(300)
-    window.count(hit=True, now=1_000.0)
-    window.count(hit=False, now=500.0)
+    count(window, 1_000.0, hit=True)
+    count(window, 500.0, hit=False)
     assert window.ratio(1_000.0) == 0.5
 
 
@@ -42,7 +58,7 @@ def test_it_is_exact_but_for_its_oldest_slot(steps: list[tuple[float, bool]]) ->
     window, now, seen = HitWindow(300), 5e5, []
     for pause, hit in steps:
         now += pause
-        window.count(hit=hit, now=now)
+        count(window, now, hit=hit)
         seen.append((now, hit))
     sure = [hit for when, hit in seen if when > now - 290]
     possible = [hit for when, hit in seen if when > now - 300]
@@ -60,5 +76,5 @@ def test_it_is_exact_but_for_its_oldest_slot(steps: list[tuple[float, bool]]) ->
 def test_a_long_silence_empties_every_slot() -> None:
     window = HitWindow(300)
     for second in range(0, 300, 10):
-        window.count(hit=True, now=1_000.0 + second)
+        count(window, 1_000.0 + second, hit=True)
     assert math.isnan(window.ratio(10_000.0))

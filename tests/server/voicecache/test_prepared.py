@@ -82,7 +82,22 @@ async def test_speech_that_comes_meanwhile_waits_for_the_same_extraction() -> No
     await preparing
     assert await asking == "extracted"
     assert pod.engine.extracted == ["a"]
-    assert pod.recorder.hit_ratio() == 0.0  # that of the speech
+    assert pod.recorder.hit_ratio() == 1.0  # the speech set nothing off
+    assert pod.recorder.events == {"extracted for enrolment": 1}
+
+
+async def test_an_enrolment_that_comes_meanwhile_leaves_the_extraction_to_the_speech() -> None:
+    pod = a_pod()
+    pod.engine.gate.clear()
+    asking = asyncio.create_task(pod.ask("a"))
+    await pod.engine.started.wait()
+    preparing = asyncio.create_task(prepare(pod, "a"))
+    await asyncio.sleep(0)
+    pod.engine.gate.set()
+    await preparing
+    assert await asking == "extracted"
+    assert pod.recorder.hit_ratio() == 0.0
+    assert pod.recorder.events == {"extracted for speech": 1}
 
 
 async def test_a_failure_reaches_who_prepares() -> None:
