@@ -2,21 +2,23 @@
 
 A folder of recordings with a manifest, as ``voices import`` reads it.  Every pod declares all of them when it starts and
 whenever a file changes, so a changed recording is heard without a restart; whoever is first does the work of all.
-What cannot become a voice is told and stops nothing.
+What cannot become a voice is told and stops nothing; only a place that is not there stops the start, because nothing would
+ever come from it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from timbre_contract.api import MAX_PRELOAD_REFUSALS
 from timbre_server.app.recording_files import read_recording
-from timbre_server.app.voice_archive import Archive, Entry, read_archive
+from timbre_server.app.voice_archive import MANIFEST, SUFFIXES, Archive, Entry, read_archive
 from timbre_server.ending import end
 from timbre_server.errors import ConfigurationError, NotFound, RequestRejected, TimbreError
 from timbre_server.service.names import VOICE_PREFIX
@@ -27,7 +29,28 @@ _Signature = tuple[int, int, int]
 """Inode, time of change and size: a file with the same ones has not changed, also behind a mounted volume's links."""
 
 
+_SETTING: Final = "TIMBRE_VOICES__PRELOAD"
+
 _log = get_logger("preload")
+
+
+def checked_place(place: Path) -> Path:
+    """The same, where voices can come from it; what lies in it may come later.
+
+    Raises:
+        ConfigurationError: it is not there, or cannot be read, or is a recording itself.
+    """
+    try:
+        if place.is_dir():
+            with os.scandir(place):
+                return place
+        with place.open("rb"):
+            pass
+    except OSError as error:
+        raise ConfigurationError(f"{_SETTING} cannot be read: {error.strerror}") from error
+    if place.suffix.lower() in SUFFIXES:
+        raise ConfigurationError(f"{_SETTING} names a recording: it takes the folder that it lies in, or a manifest")
+    return place
 
 
 class Declaring(Protocol):
@@ -62,6 +85,7 @@ class Preload:
         self._check_seconds = check_seconds
         self._known: dict[str, _Known] = {}
         self._unreadable = ""
+        self._nothing_told = False
         self._looked = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
@@ -109,6 +133,7 @@ class Preload:
             self._cannot_read(error.message)
             return
         self._cannot_read("; ".join(f"{problem.where}: {problem.reason}" for problem in archive.problems))
+        self._tell_of_nothing(archive)
         declared = _by_id(archive)
         self._known = {voice_id: one for voice_id, one in self._known.items() if voice_id in declared}
         for voice_id, entry in declared.items():
@@ -148,6 +173,13 @@ class Preload:
         if before is None or before.refusal != found.refusal:
             _log.error("a voice cannot be preloaded: %s", found.refusal, extra={"fields": {"voice": voice_id}})
         self._known[voice_id] = found
+
+    def _tell_of_nothing(self, archive: Archive) -> None:
+        """Once: it may be another folder than was meant, or its voices may still come."""
+        nothing = not archive.entries and not archive.problems
+        if nothing and not self._nothing_told:
+            _log.warning("%s has no voices: neither a recording nor a line of a %s", _SETTING, MANIFEST)
+        self._nothing_told = nothing
 
     def _cannot_read(self, why: str) -> None:
         if why and why != self._unreadable:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from timbre_contract.api import PRELOAD_FIELD, WARM_UP_FIELD, WarmUpOutcome
 from timbre_server.api.application import DEFAULT_TENANT, ApiOptions, Services, create_api
 from timbre_server.app.observers import QueueObserver
-from timbre_server.app.preload import Preload
+from timbre_server.app.preload import Preload, checked_place
 from timbre_server.app.presence import Presence
 from timbre_server.app.registries import Registry, build_registry
 from timbre_server.app.results import ResultPlaces, build_results
@@ -250,11 +250,11 @@ def _build_warm_up(settings: Settings, registry: Registry, tiers: FeatureTiers) 
 
 
 def _build_preload(settings: VoicesSettings, voices: VoiceService) -> Preload | None:
-    """None where no voice is declared."""
+    """None where no voice is declared.  Raises: ConfigurationError: none could ever be found where they should be."""
     if settings.preload is None:
         return None
     return Preload(
-        settings.preload,
+        checked_place(settings.preload),
         voices,
         tenant=DEFAULT_TENANT,
         max_bytes=settings.max_upload_bytes,

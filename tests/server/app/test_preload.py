@@ -11,8 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from timbre_server.app.preload import Preload
-from timbre_server.errors import AudioUnreadable, ConsentNotFound, Overloaded, StoreUnavailable, TimbreError
+from timbre_server.app.preload import Preload, checked_place
+from timbre_server.errors import (
+    AudioUnreadable,
+    ConfigurationError,
+    ConsentNotFound,
+    Overloaded,
+    StoreUnavailable,
+    TimbreError,
+)
 from timbre_server.service.voices import Declared, VoiceUpload
 
 
@@ -185,7 +192,7 @@ async def test_what_became_of_a_voice_is_logged_when_something_did(
 async def test_mistakes_in_the_list_are_logged_again_when_there_are_others(
     tmp_path: Path, registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "timbre.preload")
+    caplog.set_level(logging.ERROR, "timbre.preload")
     preload = _preload(tmp_path, registry)
     for mistakes in (["no line"], ["no line"], ["no line", "nor this"], []):
         _listed(tmp_path, *mistakes)
@@ -256,6 +263,35 @@ async def test_a_folder_that_is_not_there_is_told(tmp_path: Path, registry: Regi
     await preload.look()
     assert "cannot be read" in str(_refused(preload))
     assert preload.report()["present"] == 0
+
+
+def test_a_place_from_which_voices_may_come_is_taken(tmp_path: Path) -> None:
+    assert checked_place(tmp_path) == tmp_path
+    manifest = _listed(tmp_path, "no line") / "manifest.jsonl"
+    assert checked_place(manifest) == manifest
+
+
+def test_a_place_from_which_no_voice_can_come_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ann.WAV").write_bytes(b"ann")
+    for place, why in (("nowhere", "No such file"), ("ann.WAV", "names a recording"), ("ann.WAV/x", "Not a directory")):
+        with pytest.raises(ConfigurationError, match=rf"TIMBRE_VOICES__PRELOAD .*{why}"):
+            checked_place(tmp_path / place)
+
+
+async def test_a_folder_without_voices_is_told_once_until_they_come(
+    tmp_path: Path, registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "timbre.preload")
+    preload = _preload(tmp_path, registry)
+    await preload.look()
+    await preload.look()
+    assert [record.getMessage() for record in caplog.records] == [
+        "TIMBRE_VOICES__PRELOAD has no voices: neither a recording nor a line of a manifest.jsonl"
+    ]
+    await _preload(_ann(tmp_path), registry).look()
+    await preload.look()
+    assert preload.report() == {"present": 1, "waiting": 0, "refused": []}
+    assert len(caplog.records) == 1
 
 
 async def test_many_refusals_are_told_in_part(tmp_path: Path, registry: Registry) -> None:

@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +71,13 @@ def test_an_unknown_setting_stops_the_start_with_its_name() -> None:
 def test_an_option_that_the_engine_lacks_stops_the_start(engine: str, options: str) -> None:
     done = run(TIMBRE_ENGINE__NAME=engine, TIMBRE_ENGINE__OPTIONS=options)
     assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_voices_to_preload_that_are_nowhere_stop_the_start(tmp_path: Path) -> None:
+    done = run(TIMBRE_ENGINE__NAME="stub", TIMBRE_VOICES__PRELOAD=str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert "TIMBRE_VOICES__PRELOAD cannot be read: No such file" in done.stderr
     assert "Traceback" not in done.stderr
 
 
