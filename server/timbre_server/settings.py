@@ -97,8 +97,7 @@ class VoicesSettings(_Group):
     decoder_processes: int = Field(default=2, ge=1, le=64)
     """Uploads that are decoded at once, each in a child process of its own."""
     preload: Path | None = None
-    """A folder of recordings, or a manifest as for ``voices import``: enrolled at the start, replaced when a file changes.
-    The folder must be there at the start; what it holds, or its manifest names, may come later and is logged while it lacks."""
+    """A folder of recordings, or a manifest as for ``voices import``, that is there at the start; changes are followed."""
     preload_check_seconds: float = Field(default=10.0, ge=0.1, le=3600)
     """How often that folder is looked at, in seconds."""
     max_stored_bytes: int = Field(default=256 * MIB, ge=MIB)
