@@ -111,8 +111,11 @@ class LightRun(IdleRun):
         run = cls()
         run.answers |= {api.LIVE_PATH: (200, ""), api.READY_PATH: (200, ""), api.CACHE_PATH: (200, '{"hottest": []}')}
         run.report({})
-        for port in (api.ADMIN_PORT, api.API_PORT):
-            run._listeners.append(await asyncio.start_server(run._answer, address, port))
+        async with contextlib.AsyncExitStack() as begun:
+            for port in (api.ADMIN_PORT, api.API_PORT):
+                run._listeners.append(await listeners.begin(run._answer, address, port))
+                begun.push_async_callback(listeners.end, run._listeners[-1])
+            begun.pop_all()
         return run
 
     def report(self, series: Mapping[str, float]) -> None:

@@ -63,7 +63,7 @@ class ServiceProxy:
                 with contextlib.suppress(
                     PermissionError
                 ):  # a port below 1024, and we are not root: nobody is led there
-                    self._listeners[key] = await asyncio.start_server(self._accepting(name, port), *key)
+                    self._listeners[key] = await listeners.begin(self._accepting(name, port), *key)
 
     def _accepting(self, name: str, port: Object) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
