@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from timbre_contract import api as paths
+from timbre_server.api.errors import error_response, method_not_allowed
+from timbre_server.errors import RouteNotFound, TimbreError
 from timbre_server.service.lifecycle import Lifecycle
 
 
@@ -69,8 +72,27 @@ def create_admin(lifecycle: Lifecycle, hooks: AdminHooks) -> Starlette:
             Route(paths.METRICS_PATH, metrics),
             Route(paths.CACHE_PATH, cache),
             Route(paths.DRAIN_PATH, drain, methods=["POST"]),
-        ]
+        ],
+        exception_handlers={404: _not_found, 405: _not_allowed, 500: _failed},
     )
+
+
+def _not_found(_: Request, __: Exception) -> Response:
+    return error_response(
+        RouteNotFound(
+            "no route has this path: probes, metrics, cache and drain are here, the API has a port of its own"
+        )
+    )
+
+
+def _not_allowed(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    assert error.headers is not None
+    return method_not_allowed(error.headers["Allow"].split(", "))
+
+
+def _failed(_: Request, __: Exception) -> Response:
+    return error_response(TimbreError("the server failed; its log has the reason"))
 
 
 def _may_write(request: Request, token: str | None) -> bool:

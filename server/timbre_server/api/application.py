@@ -8,6 +8,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -83,6 +84,7 @@ def create_api(
     add_models(app.router, services.catalogue)
     add_voices(app.router, services.voices, tenant=options.tenant, max_upload_bytes=uploads)
     add_consents(app.router, services.consents, tenant=options.tenant, max_upload_bytes=uploads)
+    _take_head(app)
     _answer_errors(app)
     return Edge(
         _Fork(SpeechRoute(speaker, tenant=options.tenant, max_upload_bytes=uploads), LinkedSpeechRoute(speaker), app),
@@ -112,6 +114,13 @@ class _Fork:
             if LinkedSpeechRoute.takes(scope["path"]):
                 return self._linked
         return self._others
+
+
+def _take_head(app: FastAPI) -> None:
+    """Whatever can be read can be asked for without its body, as RFC 9110 (9.1) has it; the HTTP server leaves that out."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.methods and "GET" in route.methods:
+            route.methods.add("HEAD")
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -1,5 +1,7 @@
 """The admin port, spoken to over ASGI from addresses of our choice."""
 
+from collections.abc import Mapping
+
 import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,16 +14,22 @@ LOOPBACK, ELSEWHERE = "127.0.0.1", "10.1.2.3"
 
 
 class Server:
-    """An admin application over a real life cycle; ``broken`` is what its health says."""
+    """An admin application over a real life cycle; ``broken`` is what its health says, ``failing`` what its cache does."""
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, *, failing: bool = False) -> None:
         self.lifecycle = Lifecycle()
         self.broken: str | None = None
-        hooks = AdminHooks(lambda: self.broken, Metrics().exposition, self.lifecycle.drain, lambda: {"held": 7}, token)
+        self._failing = failing
+        hooks = AdminHooks(lambda: self.broken, Metrics().exposition, self.lifecycle.drain, self._cache, token)
         self._app = create_admin(self.lifecycle, hooks)
 
+    def _cache(self) -> Mapping[str, object]:
+        if self._failing:
+            raise ValueError("a secret of the inside")
+        return {"held": 7}
+
     def client(self, address: str = LOOPBACK) -> httpx2.AsyncClient:
-        transport = httpx2.ASGITransport(self._app, client=(address, 1234))
+        transport = httpx2.ASGITransport(self._app, client=(address, 1234), raise_app_exceptions=False)
         return httpx2.AsyncClient(transport=transport, base_url="http://admin")
 
 
@@ -93,8 +101,30 @@ async def test_draining_needs_loopback_or_the_token(
 async def test_draining_is_never_done_by_a_read() -> None:
     server = Server()
     async with server.client() as client:
-        assert (await client.get("/drain")).status_code == 405
+        for read in ("GET", "HEAD"):
+            assert (await client.request(read, "/drain")).status_code == 405
     assert not server.lifecycle.closing
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "allowed"),
+    [
+        ("GET", "/", 404, "unknown_url", None),
+        ("GET", "/v1/models", 404, "unknown_url", None),
+        ("GET", "/drain", 405, "method_not_allowed", "POST"),
+        ("POST", "/metrics", 405, "method_not_allowed", "GET, HEAD"),
+        ("GET", "/cache", 500, "internal_error", None),
+    ],
+)
+async def test_every_error_has_the_shape_of_the_apis(
+    method: str, path: str, status: int, code: str, allowed: str | None
+) -> None:
+    async with Server(failing=True).client() as client:
+        answer = await client.request(method, path)
+    assert (answer.status_code, answer.headers.get("allow")) == (status, allowed)
+    error = answer.json()["error"]
+    assert (error.keys(), error["code"]) == ({"message", "type", "param", "code"}, code)
+    assert "secret" not in error["message"]
 
 
 async def test_metrics_are_in_prometheus_text_format() -> None:

@@ -31,18 +31,43 @@ def test_a_path_that_no_route_has_is_not_found(http: httpx2.Client, path: str) -
     ("method", "path", "allowed"),
     [
         ("GET", SPEECH, "POST"),
-        ("PATCH", VOICES, "GET, POST"),
-        ("POST", f"{VOICES}/voice_1", "DELETE, GET, PUT"),
-        ("PUT", "/v1/audio/voice_consents/cons_1", "DELETE, GET, POST"),
-        ("DELETE", "/v1/models/tts-1", "GET"),
+        ("HEAD", SPEECH, "POST"),
+        ("PATCH", VOICES, "GET, HEAD, POST"),
+        ("POST", f"{VOICES}/voice_1", "DELETE, GET, HEAD, PUT"),
+        ("PUT", "/v1/audio/voice_consents/cons_1", "DELETE, GET, HEAD, POST"),
+        ("DELETE", "/v1/models/tts-1", "GET, HEAD"),
     ],
 )
 def test_another_method_is_refused_with_all_that_exist(
     http: httpx2.Client, method: str, path: str, allowed: str
 ) -> None:
     response = http.request(method, path)
-    assert (response.status_code, error_of(response)["code"]) == (405, "method_not_allowed")
+    assert response.status_code == 405
     assert response.headers["allow"] == allowed
+    if method != "HEAD":
+        assert error_of(response)["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/models", 200),
+        ("/v1/models/tts-1", 200),
+        ("/v1/models/gpt-9", 404),
+        (VOICES, 200),
+        (f"{VOICES}?limit=0", 400),
+        (f"{VOICES}/voice_1", 404),
+        ("/v1/audio/voice_consents", 200),
+        ("/v1/chat/completions", 404),
+    ],
+)
+def test_head_tells_of_an_answer_what_get_would_without_its_body(http: httpx2.Client, path: str, status: int) -> None:
+    whole, alone = http.get(path), http.head(path)
+    assert (whole.status_code, alone.status_code) == (status, status)
+    assert (len(whole.content) > 0, alone.content) == (True, b"")
+    for name in ("content-type", "content-length"):
+        assert alone.headers[name] == whole.headers[name]
+    assert http.get("/v1/models").status_code == 200  # nothing of a body is left on the connection
 
 
 @pytest.mark.parametrize(
