@@ -207,6 +207,7 @@ def _storage(**fields: str) -> dict[str, Any]:
     return {"managed": {"storage": fields}}
 
 
+_CLASS_STAYS = "write the redis.managed.storage.className that it had"
 TRANSITIONS: dict[str, Transition] = {
     "from managed to external": Transition({"managed": {}}, {"external": {"address": "a:1"}}),
     "from external to nothing": Transition({"external": {"address": "a:1"}}, None),
@@ -214,10 +215,11 @@ TRANSITIONS: dict[str, Transition] = {
     "a volume in another spelling": Transition(_storage(size="4Gi"), _storage(size="4096Mi")),
     "a size is written down": Transition(_storage(onDelete="Retain"), _storage(size="9Gi")),
     "a volume shrinks": Transition(_storage(size="4.5Gi"), _storage(size="4Gi"), "a volume cannot shrink"),
-    "another storage class": Transition(
-        _storage(className="a"), _storage(className="b"), "write the className that it had"
-    ),
-    "a storage class at last": Transition(
-        _storage(size="4Gi"), _storage(size="4Gi", className="b"), "write the className that it had"
-    ),
+    "a storage class that stays": Transition(_storage(className="a"), _storage(className="a", size="9Gi")),
+    "another storage class": Transition(_storage(className="a"), _storage(className="b"), _CLASS_STAYS),
+    "a storage class at last": Transition(_storage(size="4Gi"), _storage(size="4Gi", className="b"), _CLASS_STAYS),
+    "a storage class where nothing was written": Transition(None, _storage(className="b"), _CLASS_STAYS),
+    "a storage class no more": Transition(_storage(className="a"), {"managed": {}}, _CLASS_STAYS),
+    "a storage class of a new volume": Transition({"external": {"address": "a:1"}}, _storage(className="b")),
+    "no volume any more": Transition(_storage(className="a"), {"external": {"address": "a:1"}}),
 }

@@ -55,11 +55,27 @@ class Storage(Model):
             " || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
             "write the size that it had, or a larger one; a volume cannot shrink",
         ),
-        Rule(
-            "has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)",
-            "write the className that it had; to move to another one, export the voices and import them again",
-        ),
     )
+
+
+def _has(spec: str, path: str) -> str:
+    """Whether the spec has a field, and all that it lies in.
+
+    ``self.?redis.?managed`` says the same in short, and forgets how long a text may be: the API server estimates a cost without
+    bound then, and refuses the CRD.
+    """
+    parts = path.split(".")
+    return " && ".join(f"has({spec}.{'.'.join(parts[: depth + 1])})" for depth in range(len(parts)))
+
+
+_CLASS: Final = "redis.managed.storage.className"
+CLASS_STAYS: Final = Rule(
+    f"({_has('self', 'redis.external')}) || ({_has('oldSelf', 'redis.external')})"
+    f" || ({_has('self', _CLASS)} ? {_has('oldSelf', _CLASS)} && self.{_CLASS} == oldSelf.{_CLASS}"
+    f" : !({_has('oldSelf', _CLASS)}))",
+    f"write the {_CLASS} that it had; to move to another one, export the voices and import them again",
+)
+"""Of the spec: a rule of a part is not asked where the part is new, and the volume is there without one."""
 
 
 class ManagedRedis(Model):

@@ -14,7 +14,7 @@ from timbre_contract import labels
 from timbre_operator.errors import InvalidManifest
 from timbre_operator.voiceservice.model import Model, Opaque, Rule, Text, each_once, extra
 from timbre_operator.voiceservice.names import RESERVED_ENDINGS
-from timbre_operator.voiceservice.redis import ManagedRedis, Redis
+from timbre_operator.voiceservice.redis import CLASS_STAYS, ManagedRedis, Redis
 from timbre_operator.voiceservice.results import ResultCache
 from timbre_operator.voiceservice.scaling import Autoscaling
 from timbre_operator.voiceservice.serving import Batching, Drain, Engine, Resources, Rollout, VoiceCache
@@ -102,6 +102,7 @@ class Spec(Model):
             "write an image such as registry.example/timbre-server:1.0, without spaces",
             lambda spec: spec.image is None or re.search(r"\s", spec.image) is None,
         ),
+        CLASS_STAYS,
     )
 
 

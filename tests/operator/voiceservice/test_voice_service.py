@@ -12,6 +12,7 @@ from tests.operator.refusals import ACCEPTED, REFUSALS, TRANSITIONS
 from timbre_operator.errors import InvalidManifest
 from timbre_operator.voiceservice import from_manifest
 from timbre_operator.voiceservice.redis import Storage
+from timbre_operator.voiceservice.voice_service import Spec
 
 
 def _said(manifest: dict[str, Any]) -> str:
@@ -32,7 +33,7 @@ def test_what_is_just_right_is_accepted(border: str) -> None:
 
 def test_what_a_volume_must_not_do_is_said_by_the_api_server() -> None:
     """Here is no old object; the rules that need it stand in the CRD."""
-    rules = [rule for rule in Storage.rules if "oldSelf" in rule.cel]
+    rules = [rule for rule in (*Storage.rules, *Spec.rules) if "oldSelf" in rule.cel]
     said = {transition.said for transition in TRANSITIONS.values() if transition.said}
     assert len(said) == len(rules) == 2
     assert all(any(words in rule.message for rule in rules) for words in said)
