@@ -97,6 +97,16 @@ async def test_only_our_own_objects_are_asked_for_and_nothing_is_ever_written(sc
     assert selectors == {"voiceservices": None, "deployments": "app.kubernetes.io/managed-by=timbre-operator"}
 
 
+async def test_what_another_operator_of_kopfs_kind_noted_on_an_object_is_not_read(scene: Scene) -> None:
+    """kopf compares an object with what it noted before, at the cost of copies; here nothing is noted, and nothing compared."""
+    await scene.watches.follow(SOME)
+    await scene.api.until_watched(DEPLOYMENT)
+    noted = a_thing("new")
+    noted["metadata"]["annotations"] = {"kopf.zalando.org/last-handled-configuration": "no JSON"}
+    scene.api.tell(DEPLOYMENT, "ADDED", noted)
+    await scene.until_told(("ADDED", "Deployment", "new"))
+
+
 async def test_the_same_kinds_again_begin_nothing_anew(scene: Scene) -> None:
     await scene.watches.follow(SOME)
     await scene.api.until_watched(DEPLOYMENT)
