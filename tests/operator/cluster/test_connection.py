@@ -127,3 +127,37 @@ async def test_where_nobody_listens_it_is_unavailable() -> None:
     async with Connection(Configuration(host="http://127.0.0.1:1")) as connection:
         with pytest.raises(Unavailable, match="did not answer"):
             await connection.request("GET", "/x")
+
+
+async def test_a_netrc_file_that_names_the_api_server_is_nobodys_business(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To read one at each request costs more than to send it."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    scene.server.answers.append(web.json_response({}))
+    configuration = Configuration(host=scene.address, api_key={"BearerToken": "Bearer ours"})
+    async with Connection(configuration) as connection:
+        await connection.request("GET", "/x")
+    assert scene.server.tokens == ["Bearer ours"]
+
+
+async def test_the_environment_names_the_proxy_to_the_api_server(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", scene.address)
+    monkeypatch.setenv("no_proxy", "")
+    scene.server.answers.append(web.json_response({}))
+    async with Connection(Configuration(host="http://api.example")) as connection:
+        await connection.request("GET", "/x")
+    assert len(scene.server.requests) == 1
+
+
+async def test_the_environment_exempts_an_api_server_from_its_proxy(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    scene.server.answers.append(web.json_response({}))
+    async with Connection(Configuration(host=scene.address)) as connection:
+        await connection.request("GET", "/x")
+    assert len(scene.server.requests) == 1
