@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -113,6 +114,27 @@ def test_a_ready_server_answers_on_both_ports(server: LocalServer) -> None:
     status, wav, _ = speak(server, "Hello.")
     assert (status, wav[:4]) == (200, b"RIFF")
     until(lambda: exports(server, b'timbre_requests_total{route="/v1/audio/speech",status="200"} 1.0'))
+
+
+TELL_WHAT_IS_FROZEN = """
+import gc
+from timbre_server.__main__ import main
+code = main([])
+print(code, gc.get_freeze_count())
+"""
+
+
+def test_nothing_is_kept_from_the_last_collection_which_libraries_take_for_leaks() -> None:
+    variables = {f"TIMBRE_{name}": value for name, value in STUB.items()}
+    ports = {"TIMBRE_HTTP__PORT": "0", "TIMBRE_HTTP__ADMIN_PORT": "0", "TIMBRE_DRAIN__ACCEPT_SECONDS": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-c", TELL_WHAT_IS_FROZEN], env=variables | ports, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert any('"ready"' in line for line in process.stdout)
+        process.terminate()
+        *_, last = process.stdout
+    assert last == "0 0\n"
 
 
 def test_the_log_never_holds_the_text(server: LocalServer) -> None:
