@@ -95,6 +95,8 @@ class Memory:
     """What does not work and stops nothing, by what it is about: for which reason."""
     made: set[Key] = field(default_factory=set)
     """Children that were there, so that one that is missing was removed by somebody else."""
+    contested: set[Key] = field(default_factory=set)
+    """Children that could not be made, because something of that name was there."""
     warnings: Warnings = Warnings()
     redis_target: RedisTarget | RedisFacts | None = None
     """How its Redis is reached; facts where a Secret is missing."""
@@ -110,6 +112,11 @@ class Memory:
     """The status as this process wrote it last."""
     reported: float = float("-inf")
     """When that was."""
+
+    @property
+    def doubtful(self) -> set[Key]:
+        """Children that may be there though no watch tells of them: without our labels, or somebody else's."""
+        return self.made | self.contested
 
     def complains(self, about: str, error: ClusterError | None) -> bool:
         """Whether a failure, or with None a success, is news that somebody should be told: once for each reason."""

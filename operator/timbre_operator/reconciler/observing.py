@@ -32,14 +32,14 @@ class Outcome:
 async def found_children(
     world: World, key: ServiceKey, wanted: Sequence[Manifest], memory: Memory
 ) -> tuple[list[Manifest], dict[Key, Failure]]:
-    """Objects with our labels for this service, and every namesake of a wanted one; and those that could not be read.
+    """Objects with our labels for this service, and namesakes of wanted ones; and those that could not be read.
 
-    Watches tell of objects with our labels only.  Whether somebody else has an object of that name is asked before it
-    is made, because to apply would be to take it over.
+    Watches tell of objects with our labels only.  What was there and is missing may have lost its labels, and what could
+    not be made has a namesake: these are asked for.  Of all others the API server says it when they are made.
     """
     known = list(world.live.children(key))
-    there = {key_of(manifest) for manifest in known}
-    unknown = [manifest for manifest in wanted if key_of(manifest) not in there]
+    doubtful = memory.doubtful - {key_of(manifest) for manifest in known}
+    unknown = [manifest for manifest in wanted if key_of(manifest) in doubtful]
     answers = await asyncio.gather(*(_namesake(world, manifest, memory) for manifest in unknown))
     failures = {key_of(m): a for m, a in zip(unknown, answers, strict=True) if isinstance(a, Failure)}
     return [*known, *(a for a in answers if a is not None and not isinstance(a, Failure))], failures

@@ -75,15 +75,14 @@ class Gathering:
         if known is None and (standing := memory.reads.standing(key, "", self._clock())) is not None:
             return _without_passwords(inputs, standing)
         try:
-            secret = known or await self._password_secret(inputs)
+            secret = known or await self._password_secret(inputs, key, memory)
         except NotLeading:
             raise
         except ClusterError as error:
             return _without_passwords(inputs, memory.reads.add(key, "", error, self._clock()))
         if controller_uid(secret) != service.metadata.uid:
-            return _without_passwords(
-                inputs
-            )  # somebody else's passwords are not used; the plan says that it is not ours
+            memory.contested.add(key)  # somebody else's passwords are not used; the plan says that it is not ours
+            return _without_passwords(inputs)
         passwords = _passwords(secret)
         if passwords is None:
             words = f"Secret {name} lacks a password; delete it, and it is made anew"
@@ -93,10 +92,10 @@ class Gathering:
             inputs=replace(inputs, redis_passwords=passwords), secrets={name: secret.get("data") or {}}
         )
 
-    async def _password_secret(self, inputs: Inputs) -> Manifest:
+    async def _password_secret(self, inputs: Inputs, key: Key, memory: Memory) -> Manifest:
         """As it is there; made where it is not.  The answer counts, not what was sent: another operator may be faster."""
-        namespace, name = inputs.service.namespace, inputs.service.name + REDIS_SUFFIX
-        if (found := await self._cluster.fetch(SECRET, namespace, name)) is not None:
+        namespace, name = key.namespace, key.name
+        if key in memory.doubtful and (found := await self._cluster.fetch(SECRET, namespace, name)) is not None:
             return found
         fresh = RedisPasswords(
             pods=secrets.token_urlsafe(_PASSWORD_BYTES), operator=secrets.token_urlsafe(_PASSWORD_BYTES)

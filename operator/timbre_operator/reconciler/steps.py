@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from timbre_contract import labels
-from timbre_operator.errors import ClusterError, NotLeading
+from timbre_operator.errors import ClusterError, Conflict, NotLeading
 from timbre_operator.kinds import DEPLOYMENT, kind_of
 from timbre_operator.metrics import Metrics
 from timbre_operator.observed import Failure, Manifest
@@ -69,6 +69,8 @@ class Steps:
             raise
         except ClusterError as error:
             _log(service, action, error)
+            if action.verb is Verb.CREATE and isinstance(error, Conflict):
+                memory.contested.add(action.key)
             return memory.refusals.add(action.key, what, error, self._clock())
         _log(service, action)
         if action.verb is not Verb.HAND_OVER:  # the step that it prepares has its own refusals
@@ -121,6 +123,7 @@ class Steps:
             memory.made.discard(action.key)  # it will be missing, and that is no drift
         else:
             memory.made.add(action.key)
+            memory.contested.discard(action.key)
 
 
 def _made_once(manifest: Manifest) -> bool:
