@@ -64,12 +64,13 @@ async def _read(key: ServiceKey, cluster: Cluster, unclear: Iterable[Manifest], 
 
 
 def _unclear(pods: Iterable[Manifest], children: Iterable[Manifest], claims: Iterable[Manifest]) -> Iterator[Manifest]:
-    """What does not do its work, and cannot say why itself."""
+    """What does not do its work, and cannot say why itself; not what is so new that nobody has looked at it yet."""
     for claim in claims:
         if (claim.get("status") or {}).get("phase") == "Pending":
             yield claim
     for child in children:
-        if child["kind"] == "StatefulSet" and not (child.get("status") or {}).get("replicas"):
+        status = child.get("status") or {}
+        if child["kind"] == "StatefulSet" and status.get("observedGeneration") and not status.get("replicas"):
             yield child
     yield from (pod for pod in pods if not _serves(pod))
 
@@ -78,7 +79,7 @@ def _serves(pod: Manifest) -> bool:
     if pod["metadata"].get("deletionTimestamp"):
         return True  # it is leaving, and nobody waits for it
     conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+    return not conditions or any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _about(manifest: Manifest) -> dict[str, str]:

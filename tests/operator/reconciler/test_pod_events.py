@@ -56,6 +56,21 @@ async def test_while_all_serve_nothing_is_asked() -> None:
     assert scene.cluster.calls["find Event"] == before
 
 
+async def test_what_is_so_new_that_nobody_looked_at_it_is_not_asked_about() -> None:
+    scene = await a_scene()
+    scene.cluster.add(_pod("a", ready=False) | {"status": {"phase": "Pending"}})
+    await scene.turn()
+    assert scene.cluster.calls["find Event"] == 0
+
+
+async def test_a_redis_whose_pod_is_not_made_is_asked_about_once_its_controller_has_looked() -> None:
+    scene = await a_scene()
+    redis = scene.get("StatefulSet", "narrator-redis")
+    scene.cluster.add(redis | {"status": {"replicas": 0, "observedGeneration": 1}})
+    await scene.turn()
+    assert scene.cluster.calls["find Event"] == 1
+
+
 async def test_the_apis_words_about_a_pod_that_does_not_start_are_in_the_status() -> None:
     scene = await _with_redis_serving()
     scene.wait(60)

@@ -92,7 +92,9 @@ async def test_numbers_under_load_are_written_every_fifteen_seconds() -> None:
 async def test_a_number_whose_time_has_not_come_is_promised() -> None:
     scene = await a_scene()
     scene.loads.of[KEY] = Load(queue_depth=7)
-    assert await scene.turn() is not None
+    assert await scene.turn() is None
+    scene.loads.of[KEY] = Load(queue_depth=8)
+    assert await scene.turn() == NUMBERS_SECONDS
 
 
 async def test_a_status_that_is_refused_is_tried_again_later_and_the_children_are_made() -> None:
