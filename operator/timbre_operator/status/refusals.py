@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from timbre_contract import labels
@@ -21,18 +21,20 @@ DAMAGED: Final = "Damaged"
 """Reason of a failure that the operator found itself; its message says what helps."""
 _WORDS: Final = "Event"
 """A kind that only tells."""
+_SET: Final = "StatefulSet"
 _NOT_CHILDREN: Final = {"PersistentVolumeClaim", "Pod", "ReplicaSet"}
 """Kinds whose names we do not choose."""
 
 
 def name_taken(observed: Observed) -> Finding | None:
     """An object that is called as a child and is somebody else's."""
-    names = {observed.service.name + suffix for suffix in CHILD_SUFFIXES}
-    for manifest in observed.found:
-        taken = manifest["metadata"]["name"] in names and manifest["kind"] not in _NOT_CHILDREN
-        if taken and controller_uid(manifest) != observed.service.metadata.uid:
-            return Finding("NameTaken", _taken(manifest, observed))
-    return None
+    taken = _taken(observed)
+    if not taken:
+        return None
+    orphans = [manifest for manifest in taken if _is_orphan(manifest, observed)]
+    if len(orphans) == len(taken):
+        return Finding("NameTaken", _orphaned(orphans, observed))
+    return Finding("NameTaken", _whose(next(manifest for manifest in taken if manifest not in orphans), observed))
 
 
 def refused(observed: Observed) -> Finding | None:
@@ -129,7 +131,37 @@ def _controllers_words(observed: Observed) -> Iterator[tuple[str, str, str]]:
                 yield "StatefulSet", name, event.words
 
 
-def _taken(manifest: Manifest, observed: Observed) -> str:
+def _taken(observed: Observed) -> list[Manifest]:
+    names = {observed.service.name + suffix for suffix in CHILD_SUFFIXES}
+    return [
+        manifest
+        for manifest in observed.found
+        if manifest["metadata"]["name"] in names
+        and manifest["kind"] not in _NOT_CHILDREN
+        and controller_uid(manifest) != observed.service.metadata.uid
+    ]
+
+
+def _is_orphan(manifest: Manifest, observed: Observed) -> bool:
+    """Whether an operator made it for a service of this name, and nobody owns it any more."""
+    metadata = manifest["metadata"]
+    marks = {labels.MANAGED_BY_LABEL: labels.FIELD_MANAGER, labels.INSTANCE_LABEL: observed.service.name}
+    return not metadata.get("ownerReferences") and marks.items() <= (metadata.get("labels") or {}).items()
+
+
+def _orphaned(orphans: Sequence[Manifest], observed: Observed) -> str:
+    """All of them in one command; whether the voices survive it is for the StatefulSet to say."""
+    names = " ".join(f"{manifest['kind']}/{manifest['metadata']['name']}" for manifest in orphans)
+    policies = [m["spec"].get("persistentVolumeClaimRetentionPolicy") or {} for m in orphans if m["kind"] == _SET]
+    goes = any(policy.get("whenDeleted") == "Delete" for policy in policies)
+    volume = "export the voices first, for their volume goes along" if goes else "the volume with the voices stays"
+    return (
+        "a VoiceService of this name was deleted with --cascade=orphan, and what it left is taken over by nobody; delete it, and"
+        f" it is made anew ({volume}): kubectl -n {observed.service.namespace} delete {names}"
+    )
+
+
+def _whose(manifest: Manifest, observed: Observed) -> str:
     what = f"{manifest['kind']} {manifest['metadata']['name']}"
     owners = manifest["metadata"].get("ownerReferences") or ()
     before = any(owner.get("kind") == labels.KIND and owner.get("name") == observed.service.name for owner in owners)

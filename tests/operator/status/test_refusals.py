@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.operator.manifests import a_service
-from tests.operator.status.states import AState, a_deployment, a_good_state, a_state, an_object
+from tests.operator.status.states import AState, Built, a_deployment, a_good_state, a_state, an_object
+from timbre_contract import labels
 from timbre_operator.voiceservice.status import Condition
 
 
@@ -151,6 +154,38 @@ def test_a_name_that_is_taken_is_told_with_what_to_do(kind: str, name: str) -> N
     assert degraded.reason == "NameTaken"
     assert degraded.message == f"{kind} {name} is not ours; rename it, or the VoiceService"
     assert _degraded(a_good_state().having(an_object(kind, name).owned_by())).reason == "NameTaken"
+
+
+def _orphan(kind: str, name: str, **spec: Any) -> Built:
+    marks = {labels.MANAGED_BY_LABEL: "timbre-operator", labels.INSTANCE_LABEL: "narrator"}
+    return an_object(kind, name, spec=spec).owned_by().labelled(**marks)
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"), [("Retain", "the volume with the voices stays"), ("Delete", "export the voices first")]
+)
+def test_what_was_orphaned_is_told_with_the_command_that_frees_the_names(policy: str, words: str) -> None:
+    left = (
+        _orphan("Deployment", "narrator"),
+        _orphan("StatefulSet", "narrator-redis", persistentVolumeClaimRetentionPolicy={"whenDeleted": policy}),
+    )
+    degraded = _degraded(a_state().having(*left))
+    assert degraded.reason == "NameTaken"
+    assert "deleted with --cascade=orphan" in degraded.message
+    assert words in degraded.message
+    assert degraded.message.endswith(": kubectl -n studio delete Deployment/narrator StatefulSet/narrator-redis")
+
+
+def test_somebody_elses_object_is_told_before_orphans() -> None:
+    left, foreign = _orphan("Deployment", "narrator"), an_object("Service").owned_by(_SOMEBODY)
+    assert _degraded(a_state().having(left, foreign)).message.startswith("Service narrator is not ours")
+
+
+def test_what_bears_the_labels_of_another_service_is_no_orphan_of_this_one() -> None:
+    other = _orphan("Deployment", "narrator").labelled(**{labels.INSTANCE_LABEL: "teller"})
+    assert (
+        _degraded(a_state().having(other)).message == "Deployment narrator is not ours; rename it, or the VoiceService"
+    )
 
 
 def test_what_a_deleted_namesake_left_is_on_its_way() -> None:
