@@ -68,6 +68,8 @@ class RedisClusterServers:
             for other, bus in self.nodes[1:]:
                 nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
             wait_until(lambda: all(_is_joined(node) for node in nodes), "the cluster does not come up")
+            for node in nodes:  # a busy machine fails none of them
+                node.config_set("cluster-node-timeout", 60_000)
 
 
 def _is_joined(node: redis.Redis) -> bool:
@@ -76,7 +78,7 @@ def _is_joined(node: redis.Redis) -> bool:
 
 
 class RedisSentinelServers:
-    """A master, its replica, and a Sentinel that needs nobody else's vote; a failover takes about a second."""
+    """A master, its replica, and a Sentinel that needs nobody else's vote, and patience with a busy machine."""
 
     def __init__(self) -> None:
         with ExitStack() as undo:
@@ -107,6 +109,12 @@ class RedisSentinelServers:
         assert isinstance(address, tuple)
         return int(address[1])
 
+    def lose_master(self) -> None:
+        """It is killed, and the Sentinel has seen enough: a failover takes about a second from now on."""
+        self.master.kill()
+        with redis.Redis(port=self.port) as sentinel:
+            sentinel.sentinel_set("mymaster", "down-after-milliseconds", 300)
+
     def close(self) -> None:
         self._closing.close()
 
@@ -115,7 +123,7 @@ class RedisSentinelServers:
         file.write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {self.master.folder}\n"
             f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 1\n"
-            "sentinel down-after-milliseconds mymaster 300\nsentinel failover-timeout mymaster 2000\n"
+            "sentinel down-after-milliseconds mymaster 60000\nsentinel failover-timeout mymaster 2000\n"
         )
         process = subprocess.Popen(
             [BINARY, str(file), "--sentinel"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -23,6 +23,7 @@ UNHURRIED = {
     "read_timeout_seconds": 10.0,
     "write_timeout_seconds": 20.0,
     "request_budget_seconds": 10.0,
+    "wait_timeout_seconds": 10.0,
 }
 """For tests of what is promised rather than of how fast: a busy machine fails none of them."""
 

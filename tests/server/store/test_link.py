@@ -365,7 +365,7 @@ async def test_a_failover_is_followed_and_loses_nothing_that_the_replica_had(sco
         async with linked(settings) as link:
             store = RedisVoiceStore(link, ServiceKeys(scope))
             await store.add_voice(a_voice(), b"1")
-            servers.master.kill()
+            servers.lose_master()
             with pytest.raises(StoreUnavailable):
                 await store.voice("default", "voice_1")
             await asyncio.to_thread(wait_until, lambda: servers.master_port() == servers.replica.port, "no failover")
