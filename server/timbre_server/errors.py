@@ -67,7 +67,7 @@ class BodyTooLarge(RequestRejected):
 
 
 class TextTooLong(RequestRejected):
-    """The input has more characters than one request may speak."""
+    """A text has more characters than one request may have: what is to be spoken, or how, or a transcript."""
 
     code = "string_above_max_length"
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from timbre_server.errors import InvalidBody, InvalidValue, MissingField, RequestRejected, UnknownField
+from timbre_server.errors import InvalidBody, InvalidValue, MissingField, RequestRejected, TextTooLong, UnknownField
 
 MAX_PARAM_CHARS: Final = 64
 """Unknown fields are told by their name, but a name of megabytes is not sent back."""
@@ -48,4 +48,5 @@ def _rejection(kind: str, place: tuple[Any, ...], message: str) -> RequestReject
     if kind == "missing" and len(place) == 1:
         return MissingField(f"`{param}` is required", param=param)
     rule = _SENTENCES.get(param) or message.replace("Input should", "must").replace("String should", "must")
-    return InvalidValue(f"`{param}` {rule}", param=param)
+    refused = TextTooLong if kind == "string_too_long" else InvalidValue
+    return refused(f"`{param}` {rule}", param=param)

@@ -12,7 +12,7 @@ from timbre_server.api.multipart import Form, FormSpec, read_form
 from timbre_server.api.pages import DEFAULT_LIMIT, After, Limit, to_page
 from timbre_server.api.retries import is_retry
 from timbre_server.domain.voice import VoiceRecord
-from timbre_server.errors import InvalidValue
+from timbre_server.errors import InvalidValue, TextTooLong
 from timbre_server.service.erasure import ErasureReceipt
 from timbre_server.service.voices import VoiceService, VoiceUpload
 
@@ -68,7 +68,7 @@ def _upload(request: Request, form: Form) -> VoiceUpload:
         raise InvalidValue(f"`type` must be {_KIND}: this service makes voices from recordings only", param="type")
     transcript = form.texts.get("transcript", "")
     if len(transcript) > MAX_TRANSCRIPT_CHARS:
-        raise InvalidValue(f"`transcript` must have at most {MAX_TRANSCRIPT_CHARS} characters", param="transcript")
+        raise TextTooLong(f"`transcript` must have at most {MAX_TRANSCRIPT_CHARS} characters", param="transcript")
     return VoiceUpload(form.file, form.texts.get("consent") or None, transcript, retry=is_retry(request.headers))
 
 

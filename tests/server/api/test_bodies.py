@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from timbre_server.api.bodies import MAX_INSTRUCTIONS_CHARS, MAX_SEED, SpeechBody, parse_json
+from timbre_server.api.bodies import MAX_INSTRUCTIONS_CHARS, MAX_SEED, MAX_TRANSCRIPT_CHARS, SpeechBody, parse_json
 from timbre_server.domain.speech import AudioFormat, SpeechParameters, StreamFormat
-from timbre_server.errors import AudioTooLarge, AudioUnreadable, InvalidValue, MissingField, UnknownField
+from timbre_server.errors import AudioTooLarge, AudioUnreadable, InvalidValue, MissingField, TextTooLong, UnknownField
 from timbre_server.service.casting import OneOffReference
 
 
@@ -69,7 +69,6 @@ def test_an_unknown_field_is_told_before_what_seems_to_be_missing() -> None:
         ("seed", 1.5, "must be a valid integer"),
         ("seed", MAX_SEED + 1, "must be less than or equal to 4294967295"),
         ("speed", True, "must be a valid number"),
-        ("instructions", "x" * (MAX_INSTRUCTIONS_CHARS + 1), "must have at most 4096 characters"),
         ("stream_format", "x", "must be 'audio' or 'sse'"),
         ("voice", [], 'must be the name or id of a voice as a string, or an object {"id": "voice_..."}'),
         ("voice", {}, 'must be the name or id of a voice as a string, or an object {"id": "voice_..."}'),
@@ -79,6 +78,15 @@ def test_the_message_names_the_field_and_says_what_is_allowed(field: str, value:
     with pytest.raises(InvalidValue) as caught:
         parsed(**{field: value})
     assert (caught.value.param, caught.value.message) == (field, f"`{field}` {rule}")
+
+
+@pytest.mark.parametrize(
+    ("field", "most"), [("instructions", MAX_INSTRUCTIONS_CHARS), ("reference_text", MAX_TRANSCRIPT_CHARS)]
+)
+def test_every_text_that_is_too_long_has_the_code_of_the_input(field: str, most: int) -> None:
+    with pytest.raises(TextTooLong) as caught:
+        parsed(**{field: "x" * (most + 1)})
+    assert (caught.value.param, caught.value.message) == (field, f"`{field}` must have at most {most} characters")
 
 
 def test_a_one_off_recording_has_a_bound_of_its_own() -> None:

@@ -10,6 +10,7 @@ from openai import OpenAI
 from tests.server.api.heard import heard, tone_hz
 from tests.server.api.served import MAX_UPLOAD_BYTES, Served
 from tests.server.service.parts import HER_VOICE, HIS_VOICE, NOW, recorded
+from timbre_server.api.bodies import MAX_TRANSCRIPT_CHARS
 from timbre_server.domain.speech import AudioFormat
 
 VOICES = "/v1/audio/voices"
@@ -55,6 +56,13 @@ def test_names_are_short_and_printable(client: OpenAI, name: str) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         enrol(client, name=name)
     assert (caught.value.code, caught.value.param) == ("invalid_value", "name")
+
+
+def test_a_transcript_that_is_too_long_has_the_code_of_a_text_that_is(http: httpx2.Client) -> None:
+    form = {"name": "narrator", "transcript": "x" * (MAX_TRANSCRIPT_CHARS + 1)}
+    refused = http.post(VOICES, data=form, files={"audio_sample": recorded(HIS_VOICE)})
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "string_above_max_length", "transcript")
 
 
 def test_two_recordings_are_two_voices(client: OpenAI) -> None:
