@@ -18,7 +18,7 @@ from timbre_operator.status.refusals import kind_silent, name_taken, pods_refuse
 from timbre_operator.status.rollout import rollout_of, stuck
 from timbre_operator.status.running import not_created, not_mounted, probe_failing, turned_away
 from timbre_operator.status.scheduling import unschedulable
-from timbre_operator.status.volume import not_grown
+from timbre_operator.status.volume import not_grown, of_another_class
 
 _ENDINGS: Final[tuple[PodCheck, ...]] = (oom_killed, over_start_budget, engine_failed, settings_refused, crashed)
 _POD_CHECKS: Final[tuple[PodCheck, ...]] = (
@@ -56,6 +56,7 @@ def trouble_of(observed: Observed, now: datetime, *, redis_verdict: Verdict, aut
         pods=server_pod_trouble(observed, now) or stuck(observed),
         rest=rest
         or redis.redis_ended(observed, now)
+        or of_another_class(observed)
         or _monitoring_missing(observed)
         or redis.exporter_trouble(observed, now)
         or words_refused(observed),

@@ -64,6 +64,24 @@ def _cause(claim: Manifest, words: str) -> tuple[str, str]:
     )
 
 
+def of_another_class(observed: Observed) -> Finding | None:
+    """A volume that was there before the service, as one that a deleted namesake left, keeps its class."""
+    managed, claim = observed.service.managed_redis, claim_of(observed)
+    wanted = managed.storage.class_name if managed and managed.storage else None
+    if wanted is None or claim is None or (claim.get("status") or {}).get("phase") != "Bound":
+        return None
+    name, has = claim["metadata"]["name"], str(claim["spec"].get("storageClassName") or "")
+    if has == wanted:
+        return None
+    return Finding(
+        "VolumeOfAnotherClass",
+        f"PersistentVolumeClaim {name} was there before, with storage class {has or '(none)'} instead of {wanted}, and is used as"
+        f" it is with the voices on it; to go on with it, delete VoiceService {observed.service.name} and make it anew without"
+        " spec.redis.managed.storage.className, or with that of the claim; to move, export the voices, delete both, and"
+        " import them again",
+    )
+
+
 def not_grown(observed: Observed) -> Finding | None:
     """The spec wants a larger volume, and the storage does not give it."""
     refusals = [f.message for f in observed.failures if f.kind == "PersistentVolumeClaim" and "resize" in f.message]

@@ -281,6 +281,33 @@ def test_a_storage_class_that_refuses_to_grow_is_told() -> None:
     assert "allowVolumeExpansion" in degraded.message
 
 
+_FAST = a_service().with_spec(redis={"managed": {"storage": {"className": "fast"}}})
+
+
+@pytest.mark.parametrize(("of_class", "told"), [("standard", "standard"), ("", "(none)"), (None, "(none)")])
+def test_a_volume_that_was_there_before_with_another_class_is_told(of_class: str | None, told: str) -> None:
+    state = _growing_to(_FAST, a_claim(of_class=of_class))
+    assert state.condition("RedisReady").status == "True"
+    degraded = state.condition("Degraded")
+    assert degraded.reason == "VolumeOfAnotherClass"
+    assert degraded.message.startswith(
+        f"PersistentVolumeClaim data-narrator-redis-0 was there before, with storage class {told} instead of fast"
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "claim"),
+    [
+        (_FAST, a_claim(of_class="fast")),
+        (_FAST, a_claim("Pending", has="", of_class="standard")),
+        (a_service(), a_claim(of_class="standard")),
+    ],
+    ids=["the same", "no volume yet", "nothing was asked for"],
+)
+def test_any_other_class_is_no_trouble(service: AService, claim: Built) -> None:
+    assert _growing_to(service, claim).condition("Degraded").status == "False"
+
+
 def test_a_volume_of_its_size_is_no_trouble() -> None:
     state = _growing_to(a_service(), a_claim(), an_object("StatefulSet", "narrator-redis"))
     assert state.condition("Degraded").status == "False"
