@@ -252,7 +252,7 @@ async def test_a_failover_by_sentinel_is_followed(scope: str) -> None:
 
             async with SteadyLoad(pod.server.url, [kept]) as load:
                 await load.more(10)
-                servers.master.kill()
+                servers.lose_master()
                 await until(moved, load)
                 await until(pod.is_well, load)
                 # The new master has no replica yet: the deletion happens and is not confirmed, and the answer says so.
