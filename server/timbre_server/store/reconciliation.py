@@ -155,7 +155,9 @@ class Reconciliation:
 
     def beat(self, beat: Beat) -> None:
         """A heartbeat saw the epoch."""
-        if self._epoch is not None:
+        if self._epoch is None:
+            self._epoch = beat.epoch  # begun by whoever stored a voice
+        else:
             self._meet(beat.epoch)
 
     async def settled(self) -> None:

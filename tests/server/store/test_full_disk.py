@@ -115,8 +115,13 @@ async def test_a_pod_that_starts_follows_an_empty_log_that_nobody_can_write(
             assert [record.message[:21] for record in caplog.records] == ["redis takes no writes"]
             make_room(client)
             await pod.until(lambda: pod.registry.takes_writes)
+            assert pod.follower.connects == 1
             assert await pod.store.add_voice(a_voice(), b"flac") == a_voice()
-    assert pod.follower.connects == 1
+            await pod.until(lambda: pod.registry._reconciliation._epoch is not None)
+            client.flushall()  # from now on there is something to lose
+            await pod.until(lambda: pod.registry.degraded)
+            await pod.until(lambda: not pod.registry.degraded)
+            assert client.hget(pod.keys.voice(*ADA), "reference") == b"flac"
 
 
 def _refused_beats(client: redis.Redis) -> int:
