@@ -20,6 +20,9 @@ if HAS_RECOGNISER:
 
 SAMPLE_RATE_HZ: Final = 16_000
 """Rate of the US English model inside the pocketsphinx wheel."""
+_STATES_PER_FRAME: Final = 3_000
+"""That it follows at most, where its own default is 30,000: four voices saying SENTENCES have the same error rates (0.022 to
+0.037) with either, and this takes two thirds of the processor time."""
 
 needs_recogniser = pytest.mark.skipif(not HAS_RECOGNISER, reason="pocketsphinx has no wheel for this Python")
 
@@ -39,7 +42,7 @@ def transcribe(pcm: Pcm) -> str:
 @cache
 def _decoder() -> Decoder:
     """Reads its model and dictionary once, a quarter of a second."""
-    return Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
+    return Decoder(samprate=SAMPLE_RATE_HZ, loglevel="FATAL", maxhmmpf=_STATES_PER_FRAME)
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
