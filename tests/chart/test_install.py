@@ -44,6 +44,11 @@ class Site:
         chart = () if verb == "uninstall" else (CHART,)
         return self._helm(verb, release, *chart, "--namespace", self.namespace, *arguments)
 
+    def without_crd(self, verb: str, *arguments: str | Path) -> str:
+        """The same for claims that are not about the CRD: the API server describes all of its kinds anew for each that comes or
+        goes."""
+        return self.helm(verb, *chosen(crds__install="false"), *arguments)
+
     def fetch(self, kind: str, name: str = NAME) -> dict[str, Any]:
         """An object; of this namespace, if its kind is in one."""
         found: dict[str, Any] = json.loads(self.cluster.kubectl("get", kind, name, "-n", self.namespace, "-o", "json"))
@@ -147,7 +152,7 @@ def test_what_it_says_makes_a_service_when_it_is_pasted_as_it_stands(scope: str,
 
 def test_the_pods_meet_the_strictest_security_standard(site: Site) -> None:
     """The namespace enforces it; controllers would tell the Deployment, so the pod is made from its template here."""
-    site.helm("install")
+    site.without_crd("install")
     template = site.fetch("deployment")["spec"]["template"]
     pod = {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {**template["metadata"], "name": "operator"}}
     site.apply(pod)
@@ -157,7 +162,7 @@ def test_the_pods_meet_the_strictest_security_standard(site: Site) -> None:
 
 
 def test_the_certificate_is_for_the_service_and_signed_by_whom_the_api_server_trusts(site: Site) -> None:
-    site.helm("install")
+    site.without_crd("install")
     data = site.fetch("secret", SECRET)["data"]
     bundle = site.fetch("apiservice", API_SERVICE)["spec"]["caBundle"]
     assert bundle == data["ca.crt"]
@@ -169,13 +174,13 @@ def test_the_certificate_is_for_the_service_and_signed_by_whom_the_api_server_tr
 
 
 def test_an_upgrade_keeps_the_certificate_until_its_last_year(site: Site) -> None:
-    site.helm("install")
+    site.without_crd("install")
     first = site.fetch("secret", SECRET)["data"]
-    site.helm("upgrade")
+    site.without_crd("upgrade")
     assert site.fetch("secret", SECRET)["data"] == first
     soon = (datetime.now(UTC) + timedelta(days=300)).strftime("%Y-%m-%d")
     site.patch("secret", SECRET, {"metadata": {"annotations": {"timbre.dev/not-after": soon}}})
-    site.helm("upgrade", "--force-conflicts")  # with the patch above
+    site.without_crd("upgrade", "--force-conflicts")  # with the patch above
     renewed = site.fetch("secret", SECRET)
     assert renewed["data"]["tls.crt"] != first["tls.crt"]
     assert renewed["metadata"]["annotations"]["timbre.dev/not-after"] > soon
@@ -242,7 +247,7 @@ def test_another_server_of_metrics_is_never_taken_over(version: str, site: Site)
     foreign = _foreign(version)
     site.apply(foreign)
     with pytest.raises(HelmRefused) as refusal:
-        site.helm("install")
+        site.without_crd("install")
     said, name = str(refusal.value), foreign["metadata"]["name"]
     assert f"the APIService {name} is there already and is served by the Service monitoring/prometheus-adapter" in said
     assert "Install with --set metricsApi.enabled=false" in said
@@ -257,23 +262,23 @@ def test_beside_another_server_of_metrics_the_rest_is_installed(site: Site) -> N
 
 
 def test_an_upgrade_knows_its_own_metrics_api(site: Site) -> None:
-    site.helm("install")
-    site.helm("upgrade")
-    site.helm("upgrade", *chosen(metricsApi__enabled="false"))
+    site.without_crd("install")
+    site.without_crd("upgrade")
+    site.without_crd("upgrade", *chosen(metricsApi__enabled="false"))
     assert f"apiservice.apiregistration.k8s.io/{API_SERVICE}" not in site.names("apiservices")
 
 
 def test_a_second_release_leaves_the_metrics_api_to_the_first(site: Site, bare_cluster: ControlPlane) -> None:
-    site.helm("install")
+    site.without_crd("install")
     other = Site(bare_cluster, f"{site.namespace}-other")
     with pytest.raises(HelmRefused, match="is there already and is served by"):
-        other.helm("install", *chosen(scope="Namespaced", crds__install="false"))
-    other.helm("install", *chosen(scope="Namespaced", crds__install="false", metricsApi__enabled="false"))
+        other.without_crd("install", *chosen(scope="Namespaced"))
+    other.without_crd("install", *chosen(scope="Namespaced", metricsApi__enabled="false"))
 
 
 def test_the_api_server_says_by_a_metric_that_nobody_answers(site: Site) -> None:
     """TimbreMetricsApiUnavailable rests on it."""
-    site.helm("install")
+    site.without_crd("install")
     metrics = site.cluster.kubectl("get", "--raw", "/metrics")
     assert f'aggregator_unavailable_apiservice{{name="{API_SERVICE}"}} 1' in metrics
 
@@ -299,7 +304,7 @@ def test_monitoring_comes_with_the_first_upgrade_after_prometheus_operator(site:
 
 def test_users_may_do_with_services_what_they_may_do_with_others(site: Site) -> None:
     """Kubernetes' controllers add these roles to view, edit and admin by their labels."""
-    site.helm("install")
+    site.without_crd("install")
     for role, user in (("view", "ann"), ("edit", "bob")):
         name = f"{site.namespace}-{NAME}-{role}"
         labels = site.fetch("clusterrole", name)["metadata"]["labels"]
