@@ -11,10 +11,10 @@ from tests.fault_proxy import PASS, REFUSE, FaultProxy
 from tests.full_disk import fill_disk, make_room
 from tests.redis_server import RedisServer
 from tests.server.store.pods import ADA, Pod, a_voice, by_hand, running
-from tests.server.store.registries import linked, unhurried
+from tests.server.store.registries import UNHURRIED, linked, unhurried
 from timbre_server.errors import StoreUnavailable
 from timbre_server.settings import RedisSettings
-from timbre_server.store import whisper
+from timbre_server.store import follower, whisper
 from timbre_server.store.link import RedisLink
 
 KEY = "timbre:1:test"
@@ -101,8 +101,9 @@ async def test_a_pod_tells_that_redis_was_emptied_and_cannot_be_filled(
 
 
 async def test_a_pod_that_starts_follows_an_empty_log_that_nobody_can_write(
-    writing_redis: RedisServer, scope: str, caplog: pytest.LogCaptureFixture
+    writing_redis: RedisServer, scope: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(follower, "_READ_TIMEOUT_SECONDS", UNHURRIED["read_timeout_seconds"])
     with by_hand(writing_redis) as client:
         fill_disk(writing_redis.folder, client)
         pod = Pod(writing_redis, scope)
