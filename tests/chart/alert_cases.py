@@ -191,6 +191,12 @@ CASES: Final = (
         fires=(6, 29),
     ),
     Case(
+        "TimbreRedisNotWriting",  # nobody exports what it says of itself, but pods tell what it answers
+        {_service("timbre_redis_refuses_writes"): "1+0x30 0+0x60"},
+        silent=(4, 33),
+        fires=(6, 29),
+    ),
+    Case(
         "TimbreServiceDown",
         {_service("timbre_pending_requests"): "_x30 0+0x60"},
         silent=(4, 33),

@@ -194,17 +194,20 @@ def _about_redis(service: VoiceService) -> Iterator[Manifest]:
             description="{{ $value | humanizePercentage }} of maxmemory is in use. Features are evicted next and must be"
             " extracted again; when only recordings are left, enrolments fail. Raise spec.redis.managed.maxMemory.",
         )
-        yield _alert(
-            service,
-            "TimbreRedisNotWriting",
-            f"{_selected(service, REDIS_WRITES)} == 0 or {_selected(service, REDIS_KEEPS_FILE)} == 0",
-            lasting="5m",
-            severity="critical",
-            summary=f"The Redis of {_named(service)} does not write to its disk",
-            description="It cannot, and then it refuses enrolments and deletions with 503; or somebody has turned its file off."
-            " Where the disk is full, raise spec.redis.managed.storage.size. Don't restart it: what is not on its disk would"
-            " be lost.",
-        )
+    signs = [f"{_series(service, metrics.REDIS_REFUSES_WRITES)} == 1"]
+    if _exports(service):
+        signs += [f"{_selected(service, name)} == 0" for name in (REDIS_WRITES, REDIS_KEEPS_FILE)]
+    yield _alert(
+        service,
+        "TimbreRedisNotWriting",
+        f"count({' or '.join(signs)}) > 0",
+        lasting="5m",
+        severity="critical",
+        summary=f"The Redis of {_named(service)} does not write to its disk",
+        description="It cannot, and then it refuses enrolments and deletions with 503; or somebody has turned its file off."
+        " Where the disk is full, make room: of a managed one by spec.redis.managed.storage.size. Don't restart it: what is"
+        " not on its disk would be lost.",
+    )
 
 
 def _about_silence(service: VoiceService) -> Iterator[Manifest]:
