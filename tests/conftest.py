@@ -8,13 +8,17 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import settings
 
 from tests.redis_server import RedisServer, need_redis
 from tests.redis_topologies import OPENSSL, RedisClusterServers, RedisSentinelServers, TlsRedisServer, speaks_tls
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler.protocol import Scheduling
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # Hypothesis fails what takes 0.2 s once, and a busy machine takes that for anything
@@ -24,7 +28,7 @@ _LONGEST: Final = tuple(
     Path(__file__).parent / place
     for place in ("docs/test_commands.py", "cluster", "chart", "server/app", "server/engine/embedded/test_quality.py")
 )
-"""Where single files take up to a minute."""
+"""Where single files take up to a minute, in the order in which they begin."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,7 +45,21 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files begin first, or one of them would run alone in the end; else the order stays that of chance."""
-    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in _LONGEST))
+    ranks = {path: _rank(path) for path in {item.path for item in items}}
+    items.sort(key=lambda item: ranks[item.path])
+
+
+def _rank(path: Path) -> int:
+    return next((rank for rank, place in enumerate(_LONGEST) if path.is_relative_to(place)), len(_LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """Few workers start two control planes instead of one each."""
+    from tests.spreading import FEW_WORKERS, InHalves  # noqa: PLC0415  # where no tests are spread xdist may be missing
+
+    few = config.getoption("dist") == "loadfile" and len(config.getoption("tx")) <= FEW_WORKERS
+    return InHalves(config, log) if few else None
 
 
 @pytest.fixture(scope="session")
