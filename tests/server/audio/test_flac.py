@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.server.audio.sounds import tone, voice
@@ -21,6 +21,7 @@ from timbre_server.errors import AudioUnreadable
     length=st.integers(1, 30_000),
     spread=st.sampled_from([1, 300, 32_767]),
 )
+@example(seed=1223, length=1223, spread=32_767)  # in the midst of its one frame is what looks like the beginning of one
 def test_canonical_pcm_comes_back_bit_for_bit(seed: int, length: int, spread: int) -> None:
     values = np.random.default_rng(seed).integers(-spread - 1, spread + 1, length).astype(np.int16)
     pcm = Pcm(from_int16(values), 24_000)
@@ -51,6 +52,16 @@ def test_a_file_that_was_cut_is_unreadable_and_not_a_shorter_voice() -> None:
     data = to_flac(canonical(voice(2.0), 24_000))
     with pytest.raises(AudioUnreadable):
         from_flac(data[: len(data) // 2])
+
+
+@settings(max_examples=100, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_one_bit_that_has_changed_is_unreadable_and_not_another_sound(place: float, bit: int) -> None:
+    data = bytearray(to_flac(canonical(voice(0.5), 24_000)))
+    first = len(data) - 1_000  # all of it is sound
+    data[first + int(place * 1_000)] ^= 1 << bit
+    with pytest.raises(AudioUnreadable):
+        from_flac(bytes(data))
 
 
 def test_a_file_that_promises_one_sample_more_is_unreadable() -> None:
