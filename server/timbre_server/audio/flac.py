@@ -47,8 +47,8 @@ def from_flac(data: bytes) -> Pcm:
 def _decoded(data: bytes) -> tuple[Array, int, int]:
     """The samples, their rate, and how many samples the header promises.
 
-    Without FFmpeg's demuxer, which finds frames by what looks like the beginning of one: where the sound itself does, about
-    once in a hundred thousand files, it hands out half a frame.  It also checks no sum, as the decoder does here.
+    Without FFmpeg's demuxer, which finds frames by what looks like the beginning of one: where the sound itself does, which is
+    seldom, it hands out half a frame.  It also checks no sum, as the decoder does here.
     """
     header, frames = _parts(data)
     codec = av.AudioCodecContext.create("flac", "r")
